@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: hands over to the `benches/` workspace, which keeps heavy peers out of the library.
+//!
+//! No figure is computed here.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+
+use crate::proc;
+use crate::repo::Repo;
+
+/// Runs the bench program.
+pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
+    let manifest = repo.root.join("benches/Cargo.toml");
+    ensure!(manifest.is_file(), "benches/Cargo.toml is not there: the checkout is not complete");
+    println!("Figures come from the workspace in benches/, built in {}.", repo.target.join("bench").display());
+    let mut cargo = proc::command("cargo");
+    cargo.current_dir(&repo.root).env("CARGO_TARGET_DIR", repo.target.join("bench"));
+    cargo.args(["run", "--release", "--manifest-path"]).arg(&manifest).arg("--").args(args);
+    let status = proc::visible(&mut cargo)?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
