@@ -88,7 +88,8 @@ mod tests {
         let hour = Duration::from_secs(3600);
         aged(&src.join("a"), hour);
         aged(&out, hour);
-        let fresh = |key: &str| Stamp::new(&repo, "s", key).is_fresh(&[src.clone()], &[out.clone()]);
+        let (inputs, outputs) = ([src.clone()], [out.clone()]);
+        let fresh = |key: &str| Stamp::new(&repo, "s", key).is_fresh(&inputs, &outputs);
         assert!(!fresh("1"), "never built");
         Stamp::new(&repo, "s", "1").write().unwrap();
         assert!(fresh("1"));

@@ -39,10 +39,8 @@ pub(super) fn ensure(repo: &Repo) -> Result<(WasmToolchain, String)> {
     println!("      trying rustup target add {TARGET}");
     let mut rustup = proc::command("rustup");
     rustup.args(["target", "add", TARGET]);
-    let refused = match proc::logged(&mut rustup, &repo.logs().join("rustup-target.log"), Some(DOWNLOAD_LIMIT)) {
-        Ok(()) => None,
-        Err(error) => Some(error),
-    };
+    let log = repo.logs().join("rustup-target.log");
+    let refused = proc::logged(&mut rustup, &log, Some(DOWNLOAD_LIMIT)).err();
     if let Some(added) = usable(None) {
         return Ok((added, "added by rustup".into()));
     }
