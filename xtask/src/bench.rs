@@ -18,6 +18,5 @@ pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     let mut cargo = proc::command("cargo");
     cargo.current_dir(&repo.root).env("CARGO_TARGET_DIR", repo.target.join("bench"));
     cargo.args(["run", "--release", "--manifest-path"]).arg(&manifest).arg("--").args(args);
-    let status = proc::visible(&mut cargo)?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(proc::exit_code(proc::visible(&mut cargo)?))
 }

@@ -123,6 +123,7 @@ fn web_demo(repo: &Repo, env: &WasmEnv, compiled: &Path) -> Result<PathBuf> {
     proc::visible_ok(env.apply(proc::npm(&repo.web_demo()).args(["run", "build"])))?;
     ensure!(dist.join("index.html").is_file(), "`npm run build` in web-demo left no dist/index.html");
     let module = module_in(&dist)?;
+    optimise(repo, &module)?;
     stamp.write()?;
     Ok(module)
 }

@@ -67,7 +67,7 @@ pub(crate) fn print_or_run(repo: &Repo, words: &[OsString]) -> Result<ExitCode> 
     let mut command = proc::command(program);
     let status = wasm.apply(command.args(args)).status();
     let status = status.with_context(|| format!("cannot start `{}`", program.to_string_lossy()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(proc::exit_code(status))
 }
 
 /// One word of a POSIX shell.

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -82,7 +82,10 @@ pub(crate) fn start_logged(command: &mut Command, log: &Path) -> Result<Child> {
 /// Runs a command whose output the developer sees as it comes.
 pub(crate) fn visible(command: &mut Command) -> Result<ExitStatus> {
     let shown = shown(command);
-    println!("$ {shown}");
+    match command.get_current_dir() {
+        Some(dir) => println!("$ {shown}   (in {})", dir.display()),
+        None => println!("$ {shown}"),
+    }
     command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{shown}`"))
 }
 
@@ -93,6 +96,12 @@ pub(crate) fn visible_ok(command: &mut Command) -> Result<()> {
         bail!("`{}` failed ({status})", shown(command));
     }
     Ok(())
+}
+
+/// The exit code of a child as our own.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// The first program of that name on the PATH.

@@ -6,9 +6,10 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::environment::WasmEnv;
 use crate::repo::Repo;
 use crate::setup::{self, Needs, Ready};
 use crate::{build, proc, relay};
@@ -144,12 +145,8 @@ fn cargo(repo: &Repo, ready: &Ready, args: &[&str]) -> Result<()> {
 
 fn npm(repo: &Repo, ready: &Ready, npm: &mut Command, args: &[&str]) -> Result<()> {
     node_env(repo, ready, npm);
-    let env = crate::environment::WasmEnv::new(repo, ready)?;
-    let status = proc::visible(env.apply(npm.args(args)))?;
-    if !status.success() {
-        bail!("`npm {}` failed ({status})", args.join(" "));
-    }
-    Ok(())
+    let env = WasmEnv::new(repo, ready)?;
+    proc::visible_ok(env.apply(npm.args(args)))
 }
 
 fn print_table(table: &[(Step, Outcome, Duration)]) {
