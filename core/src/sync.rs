@@ -6,8 +6,12 @@
 //! changes are sent only after they were persisted; operation bodies are opaque bytes here.
 //! Not here: sockets, disks, clocks, and what changes mean (`doc`).
 
+mod config;
 mod effect;
+mod engine;
 mod input;
 
+pub use config::{Config, Limits};
 pub use effect::{AckLevel, CloseCode, Effect, RefuseCode, SyncStatus};
+pub use engine::Engine;
 pub use input::{ConnId, DocState, Grant, GrantRule, Input, Link, LogState, Rights, Role, Token};
