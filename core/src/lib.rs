@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod codec;
+pub mod graph;
 pub mod id;
 pub mod op;
 pub mod store;

@@ -11,7 +11,7 @@ mod value;
 
 pub use batch::{Batch, Frames, Segment, put_frame};
 pub use body::{BodyWriter, ContainerDecl, ElementRef, Key, LogNames, OpRun, PlacedOp, ROOT};
-pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, chain, chain_start};
+pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
 pub use value::{ContainerKind, Value};
 
 /// Largest sealed change, in bytes. A transaction that would exceed it is refused.

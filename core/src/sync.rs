@@ -11,7 +11,8 @@ mod effect;
 mod engine;
 mod input;
 
+pub use crate::op::LogState;
 pub use config::{Config, Limits};
 pub use effect::{AckLevel, CloseCode, Effect, RefuseCode, SyncStatus};
 pub use engine::Engine;
-pub use input::{ConnId, DocState, Grant, GrantRule, Input, Link, LogState, Rights, Role, Token};
+pub use input::{ConnId, DocState, Grant, GrantRule, Input, Link, Rights, Role, Token};

@@ -104,6 +104,17 @@ pub struct LogHead {
     pub names: Vec<ReplicaId>,
 }
 
+/// Where one log ends: what a peer or a store must know in order to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// The author.
+    pub replica: ReplicaId,
+    /// The end of the log.
+    pub head: LogHead,
+    /// The digest at the end.
+    pub digest: Digest,
+}
+
 impl LogHead {
     /// Reads the change that follows this head, and moves the head behind it.
     ///

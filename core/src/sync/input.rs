@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DocName, ReplicaId};
-use crate::op::{Batch, Digest, LogHead};
+use crate::op::{Batch, LogState};
 
 /// A transport connection, numbered by the driver; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,17 +86,6 @@ impl Grant {
         }
         rights
     }
-}
-
-/// What the engine must know of one log: where it ends and what its digest is there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogState {
-    /// The author.
-    pub replica: ReplicaId,
-    /// The end of the log.
-    pub head: LogHead,
-    /// The digest at the end.
-    pub digest: Digest,
 }
 
 /// What the engine must know of a document: the ends of its logs.
