@@ -1,1 +1,18 @@
-//! Placeholder until the crate is written.
+//! Selvedge: documents that are edited anywhere, offline or not, and whose copies all converge.
+//!
+//! This crate is pure: no I/O, no clock, no randomness of its own. Time, bytes and random generators are arguments, so
+//! that the same inputs give the same bytes, natively and in wasm. Drivers (the native client, the relay, the browser
+//! package) bring sockets and disks.
+//!
+//! Modules import one way only: `id → clock → codec → op → graph`, from there `crdt → doc` and `sync`; `store` uses
+//! only `codec` and `op`. `tests/tidy.rs` holds that.
+
+pub mod clock;
+pub mod codec;
+pub mod graph;
+pub mod id;
+pub mod op;
+pub mod store;
+pub mod sync;
+
+pub use id::{DocName, InvalidId, Lineage, OpId, ReplicaId, VersionVector};

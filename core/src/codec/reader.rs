@@ -1,0 +1,153 @@
+//! `Reader`: reads fields from a byte slice and says which field failed, and where.
+
+use super::{DecodeError, DecodeErrorKind};
+use crate::id::{ReplicaId, VersionVector};
+
+/// A cursor over bytes. Every method names the field that it reads, for the error.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Bytes read so far.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Bytes not yet read.
+    pub fn remaining(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// Whether everything was read.
+    pub fn is_empty(&self) -> bool {
+        self.remaining() == 0
+    }
+
+    /// An error about `field` at the present offset.
+    pub fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError { field, offset: self.at, kind }
+    }
+
+    /// The next `len` bytes.
+    pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], DecodeError> {
+        if len > self.remaining() {
+            return Err(self.error(field, DecodeErrorKind::TooShort { need: len, have: self.remaining() }));
+        }
+        let bytes = &self.bytes[self.at..self.at + len];
+        self.at += len;
+        Ok(bytes)
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(field, N)?);
+        Ok(out)
+    }
+
+    /// Everything that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        let bytes = &self.bytes[self.at..];
+        self.at = self.bytes.len();
+        bytes
+    }
+
+    /// One byte.
+    pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+        Ok(self.take(field, 1)?[0])
+    }
+
+    /// An unsigned LEB128 integer in its shortest form.
+    pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        let start = self.at;
+        let fail = |kind| DecodeError { field, offset: start, kind };
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8(field)?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(fail(DecodeErrorKind::NotCanonical));
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                let shortest = shift == 0 || byte != 0;
+                return if shortest { Ok(value) } else { Err(fail(DecodeErrorKind::NotCanonical)) };
+            }
+        }
+        Err(fail(DecodeErrorKind::NotCanonical))
+    }
+
+    /// An unsigned integer of at most `max`.
+    pub fn bounded(&mut self, field: &'static str, max: u64) -> Result<u64, DecodeError> {
+        let offset = self.at;
+        match self.u64(field)? {
+            got if got > max => Err(DecodeError { field, offset, kind: DecodeErrorKind::AboveLimit { got, max } }),
+            got => Ok(got),
+        }
+    }
+
+    /// An unsigned integer of 32 bits.
+    pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        self.bounded(field, u64::from(u32::MAX)).map(|value| value as u32)
+    }
+
+    /// A zigzag LEB128 integer.
+    pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        self.u64(field).map(|value| (value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    /// Bytes behind their length, which is checked against what is left before anything is read.
+    pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let len = self.u64(field)?;
+        let have = self.remaining();
+        match usize::try_from(len) {
+            Ok(len) if len <= have => self.take(field, len),
+            _ => {
+                let need = usize::try_from(len).unwrap_or(usize::MAX);
+                Err(self.error(field, DecodeErrorKind::TooShort { need, have }))
+            }
+        }
+    }
+
+    /// UTF-8 text behind its length in bytes.
+    pub fn str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let offset = self.at;
+        let bytes = self.bytes(field)?;
+        std::str::from_utf8(bytes).map_err(|_| DecodeError { field, offset, kind: DecodeErrorKind::NotUtf8 })
+    }
+
+    /// A replica id: 16 bytes.
+    pub fn replica(&mut self, field: &'static str) -> Result<ReplicaId, DecodeError> {
+        self.array(field).map(ReplicaId::from_bytes)
+    }
+
+    /// A version vector: a count, then (replica, end), strictly ascending by replica.
+    pub fn version(&mut self, field: &'static str) -> Result<VersionVector, DecodeError> {
+        let count = self.bounded(field, (self.remaining() / 17) as u64)?;
+        let mut version = VersionVector::new();
+        let mut last = None;
+        for _ in 0..count {
+            let replica = self.replica(field)?;
+            let end = self.u64(field)?;
+            if end == 0 || last.is_some_and(|last| last >= replica) {
+                return Err(self.error(field, DecodeErrorKind::NotCanonical));
+            }
+            last = Some(replica);
+            version.raise(replica, end);
+        }
+        Ok(version)
+    }
+
+    /// Refuses bytes behind the last field.
+    pub fn end(&self, field: &'static str) -> Result<(), DecodeError> {
+        if self.is_empty() { Ok(()) } else { Err(self.error(field, DecodeErrorKind::Trailing(self.remaining()))) }
+    }
+}

@@ -1,0 +1,116 @@
+//! One replica's log: its sealed changes, where each begins, and the digest chain over them.
+//!
+//! Always holds: the digest is computed when somebody asks, a batch at a time, and checkpoints make an older one cost
+//! at most `CHECKPOINT` hashes.
+
+use std::collections::BTreeMap;
+
+use crate::codec::DecodeError;
+use crate::id::ReplicaId;
+use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, put_frame};
+
+const CHECKPOINT: usize = 64;
+
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    pub(super) replica: ReplicaId,
+    pub(super) head: LogHead,
+    frames: Vec<u8>,
+    /// First seq of each change, and where its frame starts.
+    starts: Vec<(u32, u32)>,
+    chained: usize,
+    digest: Digest,
+    checkpoints: BTreeMap<usize, Digest>,
+}
+
+impl Log {
+    pub(super) fn new(replica: ReplicaId) -> Self {
+        let digest = chain_start(replica);
+        Self {
+            replica,
+            head: LogHead::default(),
+            frames: Vec::new(),
+            starts: Vec::new(),
+            chained: 0,
+            digest,
+            checkpoints: BTreeMap::from([(0, digest)]),
+        }
+    }
+
+    /// Adds a change whose header was read against `head_before == self.head`; `head` is the head behind it.
+    pub(super) fn push(&mut self, header: &ChangeHeader, head: LogHead, change: &[u8]) {
+        self.starts.push((header.first_seq as u32, self.frames.len() as u32));
+        put_frame(&mut self.frames, change);
+        self.head = head;
+    }
+
+    /// Seals `change` as the next of this log.
+    pub(super) fn seal(&mut self, change: &Change<'_>) {
+        let mut bytes = Vec::new();
+        self.starts.push((self.head.end as u32, self.frames.len() as u32));
+        self.head.write(change, &mut bytes);
+        put_frame(&mut self.frames, &bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The bytes of change number `index`.
+    pub(super) fn change(&self, index: usize) -> &[u8] {
+        let start = self.starts[index].1 as usize;
+        let frame = Frames::new(&self.frames[start..]).next();
+        frame.and_then(Result::ok).expect("stored frames are whole")
+    }
+
+    /// The number of the change that holds `seq`.
+    pub(super) fn find(&self, seq: u64) -> usize {
+        self.starts.partition_point(|(first, _)| u64::from(*first) <= seq).saturating_sub(1)
+    }
+
+    /// The frames of all changes from the one that holds `seq` on, and its first seq.
+    pub(super) fn frames_from(&self, seq: u64) -> (u64, &[u8]) {
+        let (first, start) = self.starts[self.find(seq)];
+        (u64::from(first), &self.frames[start as usize..])
+    }
+
+    /// The header of change number `index`, without its names (dependencies are in the graph).
+    pub(super) fn first_seq(&self, index: usize) -> u64 {
+        self.starts.get(index).map_or(self.head.end, |(first, _)| u64::from(*first))
+    }
+
+    /// The digest at `end`, `None` if no change ends there.
+    pub(super) fn digest_at(&mut self, end: u64) -> Option<Digest> {
+        let count = if end == self.head.end { self.len() } else { self.find(end) };
+        if self.first_seq(count) != end {
+            return None;
+        }
+        if count >= self.chained {
+            for index in self.chained..count {
+                self.digest = chain(&self.digest, self.change(index));
+                if (index + 1).is_multiple_of(CHECKPOINT) {
+                    self.checkpoints.insert(index + 1, self.digest);
+                }
+            }
+            self.chained = count;
+            return Some(self.digest);
+        }
+        let (&from, &digest) = self.checkpoints.range(..=count).next_back().expect("there is one at the start");
+        Some((from..count).fold(digest, |digest, index| chain(&digest, self.change(index))))
+    }
+
+    /// Whether `change` is the one that is stored at `first_seq`.
+    pub(super) fn holds(&self, first_seq: u64, change: &[u8]) -> bool {
+        let index = self.find(first_seq);
+        self.first_seq(index) == first_seq && self.change(index) == change
+    }
+
+    /// Reads every header anew, for a rebuild: (header, change) in order.
+    pub(super) fn replay(&self) -> impl Iterator<Item = Result<(ChangeHeader, &[u8]), DecodeError>> {
+        let mut head = LogHead::default();
+        Frames::new(&self.frames).map(move |change| {
+            let change = change?;
+            Ok((head.read(change)?, change))
+        })
+    }
+}

@@ -1,0 +1,327 @@
+//! `Logs`: all logs of a document, and how changes get in: contiguous, after what they depend on, or not yet.
+//!
+//! Always holds: `append` either fails and changes nothing, or adds every change that can be added; what arrived before
+//! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use smallvec::SmallVec;
+
+use super::Dot;
+use super::log::Log;
+use crate::codec::DecodeError;
+use crate::id::{OpId, ReplicaId, VersionVector};
+use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, LogHead, LogState, Segment, put_frame};
+
+/// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
+const MAX_PENDING_BYTES: usize = 64 << 20;
+
+/// The sealed logs of a document.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    logs: Vec<Log>,
+    index: BTreeMap<ReplicaId, u32>,
+    pending: Vec<Segment>,
+}
+
+/// A change that was added, with its dependencies resolved.
+#[derive(Clone, Debug)]
+pub struct LoggedChange {
+    /// Its first operation.
+    pub first: Dot,
+    /// Its number in the log.
+    pub index: usize,
+    /// Its header.
+    pub header: ChangeHeader,
+    /// The last operations of the changes it depends on.
+    pub deps: SmallVec<[Dot; 2]>,
+}
+
+/// Two contents for one operation: a replica id was used by two writers. The one that came first is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// An operation from which on the two logs differ.
+    pub at: OpId,
+}
+
+/// What `append` did.
+#[derive(Clone, Debug, Default)]
+pub struct Appended {
+    /// The changes added, each after what it depends on.
+    pub changes: Vec<LoggedChange>,
+    /// Bytes of changes that wait for others.
+    pub pending_bytes: usize,
+    /// Forks found. The changes that prove them were not added.
+    pub forks: Vec<Fork>,
+}
+
+/// A change read against the head of its log, before it is added.
+struct Candidate {
+    header: ChangeHeader,
+    head: LogHead,
+    bytes: Vec<u8>,
+}
+
+impl Logs {
+    /// No logs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The index of `replica`'s log, made if there is none.
+    pub fn intern(&mut self, replica: ReplicaId) -> u32 {
+        *self.index.entry(replica).or_insert_with(|| {
+            self.logs.push(Log::new(replica));
+            self.logs.len() as u32 - 1
+        })
+    }
+
+    /// The index of `replica`'s log.
+    pub fn find(&self, replica: ReplicaId) -> Option<u32> {
+        self.index.get(&replica).copied()
+    }
+
+    /// The replica that writes log number `log`.
+    pub fn replica(&self, log: u32) -> ReplicaId {
+        self.logs[log as usize].replica
+    }
+
+    /// Number of logs, empty ones included.
+    pub fn len(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// Whether nothing was ever written.
+    pub fn is_empty(&self) -> bool {
+        self.logs.iter().all(|log| log.head.end == 0)
+    }
+
+    /// The exclusive end of log number `log`.
+    pub fn end(&self, log: u32) -> u64 {
+        self.logs[log as usize].head.end
+    }
+
+    /// The head of log number `log`.
+    pub fn head(&self, log: u32) -> &LogHead {
+        &self.logs[log as usize].head
+    }
+
+    /// The bytes of change number `index` of log number `log`.
+    pub fn change(&self, log: u32, index: usize) -> &[u8] {
+        self.logs[log as usize].change(index)
+    }
+
+    /// What is known. O(logs).
+    pub fn version(&self) -> VersionVector {
+        self.logs.iter().map(|log| (log.replica, log.head.end)).collect()
+    }
+
+    /// The ends of all logs with their digests. Hashes what was added since the last call.
+    pub fn state(&mut self) -> Vec<LogState> {
+        let written = self.logs.iter_mut().filter(|log| log.head.end > 0);
+        let state = written.map(|log| {
+            let digest = log.digest_at(log.head.end).expect("a log ends at a change");
+            LogState { replica: log.replica, head: log.head.clone(), digest }
+        });
+        state.collect()
+    }
+
+    /// The first half of the digest of log number `log` at `end`, `None` if no change ends there.
+    pub fn digest_at(&mut self, log: u32, end: u64) -> Option<[u8; 16]> {
+        self.logs[log as usize].digest_at(end).map(|digest| half(&digest))
+    }
+
+    /// Every change that `version` does not know, a segment per log.
+    pub fn since(&self, version: &VersionVector) -> Batch {
+        let missing = self.logs.iter().filter(|log| log.head.end > version.end(log.replica));
+        let segments = missing.map(|log| {
+            let (first_seq, frames) = log.frames_from(version.end(log.replica));
+            Segment { replica: log.replica, first_seq, frames: frames.to_vec() }
+        });
+        Batch { segments: segments.collect() }
+    }
+
+    /// The changes of one log from `from` on.
+    pub fn log_since(&self, log: u32, from: u64) -> Batch {
+        let log = &self.logs[log as usize];
+        if log.head.end <= from {
+            return Batch::default();
+        }
+        let (first_seq, frames) = log.frames_from(from);
+        Batch { segments: vec![Segment { replica: log.replica, first_seq, frames: frames.to_vec() }] }
+    }
+
+    /// Seals a change of log number `log`; its dependencies must be known. Returns it as if it had been appended.
+    pub fn seal(&mut self, log: u32, change: &Change<'_>) -> LoggedChange {
+        let own = &mut self.logs[log as usize];
+        let (first_seq, mut before) = (own.head.end, own.head.clone());
+        own.seal(change);
+        let index = own.len() - 1;
+        let header = before.read(own.change(index)).expect("reads what it wrote");
+        let deps = self.dots(change.deps);
+        LoggedChange { first: Dot { log, seq: first_seq as u32 }, index, header, deps }
+    }
+
+    /// Takes in changes from anywhere.
+    ///
+    /// # Errors
+    /// If a header is malformed or does not fit its log. Nothing was changed then.
+    pub fn append(&mut self, batch: &Batch) -> Result<Appended, DecodeError> {
+        let mut appended = Appended::default();
+        let mut segments: Vec<&Segment> = self.pending.iter().chain(&batch.segments).collect();
+        segments.sort_by_key(|segment| (segment.replica, segment.first_seq));
+        let mut candidates: BTreeMap<ReplicaId, VecDeque<Candidate>> = BTreeMap::new();
+        let mut waiting = Vec::new();
+        for segment in segments {
+            let queue = candidates.entry(segment.replica).or_default();
+            if !self.read_segment(segment, queue, &mut appended.forks)? {
+                waiting.push(segment.clone());
+            }
+        }
+        self.add_in_causal_order(&mut candidates, &mut appended);
+        self.keep_waiting(waiting, candidates);
+        appended.pending_bytes = self.pending.iter().map(|segment| segment.frames.len()).sum();
+        Ok(appended)
+    }
+
+    /// Reads the new changes of a segment; `false` if it lies behind a gap.
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        queue: &mut VecDeque<Candidate>,
+        forks: &mut Vec<Fork>,
+    ) -> Result<bool, DecodeError> {
+        let log = self.find(segment.replica).map(|log| &self.logs[log as usize]);
+        let mut head = match queue.back() {
+            Some(last) => last.head.clone(),
+            None => log.map(|log| log.head.clone()).unwrap_or_default(),
+        };
+        if segment.first_seq > head.end {
+            segment.end()?;
+            return Ok(false);
+        }
+        let stored = log.map_or(0, |log| log.head.end);
+        let mut seq = segment.first_seq;
+        for change in segment.changes() {
+            let change = change?;
+            let end = seq + LogHead::peek_ops(change)?;
+            let fork = if seq < stored {
+                !log.is_some_and(|log| log.holds(seq, change))
+            } else if seq < head.end {
+                !queue.iter().any(|known| known.header.first_seq == seq && known.bytes == change)
+            } else {
+                let header = head.read(change)?;
+                queue.push_back(Candidate { header, head: head.clone(), bytes: change.to_vec() });
+                false
+            };
+            if fork {
+                forks.push(Fork { at: OpId { replica: segment.replica, seq } });
+                return Ok(true);
+            }
+            seq = end;
+        }
+        Ok(true)
+    }
+
+    /// Adds what can be added, staying with one log as long as it goes on; the rest stays in `candidates`.
+    fn add_in_causal_order(
+        &mut self,
+        candidates: &mut BTreeMap<ReplicaId, VecDeque<Candidate>>,
+        appended: &mut Appended,
+    ) {
+        let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
+        let mut waiters: BTreeMap<ReplicaId, Vec<ReplicaId>> = BTreeMap::new();
+        while let Some(replica) = ready.pop() {
+            let Some(queue) = candidates.get_mut(&replica) else { continue };
+            let mut moved = false;
+            while let Some(next) = queue.front() {
+                match self.missing_dep(&next.header) {
+                    Ok(()) => {}
+                    Err(Missing::Unknown(dep)) => {
+                        waiters.entry(dep).or_default().push(replica);
+                        break;
+                    }
+                    Err(Missing::Fork(at)) => {
+                        appended.forks.push(Fork { at });
+                        queue.clear();
+                        break;
+                    }
+                }
+                if let Some(change) = queue.pop_front() {
+                    appended.changes.push(self.add(replica, change));
+                    moved = true;
+                }
+            }
+            if moved {
+                ready.extend(waiters.remove(&replica).unwrap_or_default());
+            }
+        }
+    }
+
+    fn missing_dep(&mut self, header: &ChangeHeader) -> Result<(), Missing> {
+        for dep in &header.deps {
+            let log = self.find(dep.replica).ok_or(Missing::Unknown(dep.replica))?;
+            if self.end(log) < dep.end {
+                return Err(Missing::Unknown(dep.replica));
+            }
+            if self.digest_at(log, dep.end) != Some(dep.digest) {
+                return Err(Missing::Fork(OpId { replica: dep.replica, seq: dep.end - 1 }));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, replica: ReplicaId, change: Candidate) -> LoggedChange {
+        let log = self.intern(replica);
+        let own = &mut self.logs[log as usize];
+        let index = own.len();
+        own.push(&change.header, change.head, &change.bytes);
+        let deps = self.dots(&change.header.deps);
+        LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, index, header: change.header, deps }
+    }
+
+    fn dots(&self, deps: &[Dep]) -> SmallVec<[Dot; 2]> {
+        let dot = |dep: &Dep| self.find(dep.replica).map(|log| Dot { log, seq: (dep.end - 1) as u32 });
+        deps.iter().filter_map(dot).collect()
+    }
+
+    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: BTreeMap<ReplicaId, VecDeque<Candidate>>) {
+        for (replica, queue) in rest {
+            let Some(first) = queue.front() else { continue };
+            let mut segment = Segment { replica, first_seq: first.header.first_seq, frames: Vec::new() };
+            queue.iter().for_each(|change| put_frame(&mut segment.frames, &change.bytes));
+            waiting.push(segment);
+        }
+        waiting.dedup();
+        let mut room = MAX_PENDING_BYTES;
+        waiting.retain(|segment| {
+            let fits = segment.frames.len() <= room;
+            room -= if fits { segment.frames.len() } else { 0 };
+            fits
+        });
+        self.pending = waiting;
+    }
+
+    /// Reads every change of log number `log` anew, for a rebuild.
+    ///
+    /// # Errors
+    /// Never for logs that came in through `append` or `seal`.
+    pub fn replay(&self, log: u32) -> impl Iterator<Item = Result<(LoggedChange, &[u8]), DecodeError>> {
+        self.logs[log as usize].replay().enumerate().map(move |(index, change)| {
+            let (header, bytes) = change?;
+            let deps = self.dots(&header.deps);
+            Ok((LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, index, header, deps }, bytes))
+        })
+    }
+}
+
+enum Missing {
+    Unknown(ReplicaId),
+    Fork(OpId),
+}
+
+fn half(digest: &Digest) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&digest[..16]);
+    out
+}

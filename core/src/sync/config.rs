@@ -1,0 +1,77 @@
+//! `Config` and `Limits`: what an engine is told once, and every bound that it holds against its peers.
+//!
+//! Always holds: a limit is checked before anything is allocated or kept for a peer. Not here: rights (they come with
+//! each connection's credential).
+
+/// What an engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Whether a peer may open documents that are not here yet: they are asked for with `Effect::Open` (a relay).
+    /// Without it, only documents that the application has opened are shared.
+    pub serve: bool,
+    /// The bounds.
+    pub limits: Limits,
+    /// Program and version, told to peers for their logs.
+    pub agent: String,
+}
+
+impl Config {
+    /// An application that keeps documents of its own.
+    pub fn client() -> Self {
+        Self { serve: false, limits: Limits::default(), agent: concat!("selvedge/", env!("CARGO_PKG_VERSION")).into() }
+    }
+
+    /// A relay: opens any document that a peer has rights for.
+    pub fn relay() -> Self {
+        let agent = concat!("selvedge-relay/", env!("CARGO_PKG_VERSION")).into();
+        Self { serve: true, limits: Limits::default(), agent }
+    }
+}
+
+/// Bounds on what peers may make us keep or do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message that is read, in bytes. At least `MAX_CHANGE_BYTES` and a little more, or large changes do not pass.
+    pub max_message_bytes: usize,
+    /// Connections at a time; further ones are closed.
+    pub max_connections: usize,
+    /// Documents that one connection may have open at a time.
+    pub max_documents_per_conn: usize,
+    /// Replicas that one connection may name while it is up.
+    pub max_names_per_conn: usize,
+    /// Presence entries (owner and key) of one document.
+    pub max_presence_per_doc: usize,
+    /// Presence keys of one owner in one document.
+    pub max_presence_per_owner: usize,
+    /// How long after the connection came up the greeting and the credential must be through, in milliseconds.
+    pub greeting_timeout_ms: u64,
+    /// After how much silence of ours we send a heartbeat, in milliseconds.
+    pub ping_after_ms: u64,
+    /// After how much silence of the peer the connection is closed, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long a presence value lives without a refresh, in milliseconds.
+    pub presence_timeout_ms: u64,
+    /// How often the owner's engine refreshes its presence, in milliseconds.
+    pub presence_refresh_ms: u64,
+    /// How long a served document without peers stays in memory, in milliseconds.
+    pub idle_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 16 << 20,
+            max_connections: 10_000,
+            max_documents_per_conn: 1_000,
+            max_names_per_conn: 1 << 20,
+            max_presence_per_doc: 4_096,
+            max_presence_per_owner: 16,
+            greeting_timeout_ms: 10_000,
+            ping_after_ms: 15_000,
+            timeout_ms: 45_000,
+            presence_timeout_ms: 30_000,
+            presence_refresh_ms: 10_000,
+            idle_timeout_ms: 60_000,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What comes out of the engine.
+
+use crate::id::{DocName, ReplicaId, VersionVector};
+use crate::op::Batch;
+
+use super::input::{ConnId, Token};
+
+/// How safe acknowledged changes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum AckLevel {
+    /// The peer has them in memory.
+    Received,
+    /// The peer has them on its disk, synced.
+    Durable,
+}
+
+/// Why a connection is closed; sent to the peer, and the WebSocket close code is `4000 + code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[repr(u16)]
+#[non_exhaustive]
+pub enum CloseCode {
+    /// The message does not parse.
+    Malformed = 1,
+    /// The message is larger than allowed.
+    TooLarge = 2,
+    /// No protocol version in common.
+    Version = 3,
+    /// The credential is missing, wrong or out of date.
+    Unauthorized = 4,
+    /// A message that is not allowed at this point or with these rights.
+    Forbidden = 5,
+    /// Changes that do not fit the logs they claim to continue.
+    InvalidChanges = 6,
+    /// Too many documents, connections or messages.
+    Limit = 7,
+    /// Nothing was heard for too long.
+    Timeout = 8,
+    /// We are shutting down.
+    GoingAway = 9,
+    /// Something broke on our side.
+    Internal = 10,
+}
+
+/// Why a document is refused while the connection lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[repr(u16)]
+#[non_exhaustive]
+pub enum RefuseCode {
+    /// No right to read it.
+    Forbidden = 1,
+    /// Another lineage: the document was reset.
+    Lineage = 2,
+    /// It cannot be loaded.
+    Unreadable = 3,
+    /// It is not served here.
+    Unknown = 4,
+    /// Changes cannot be stored now (a full disk); they are kept by the sender.
+    NotStored = 5,
+    /// Two different contents for one operation: a replica id was used twice.
+    Fork = 6,
+    /// Too many documents are open.
+    Limit = 7,
+}
+
+/// Where our own changes of a document have got to. Each flag tells of everything edited so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncStatus {
+    /// Saved on this device.
+    pub saved: bool,
+    /// A connection to a remote peer is up and the document is open over it.
+    pub connected: bool,
+    /// A remote peer has received it.
+    pub received: bool,
+    /// A remote peer has stored it durably.
+    pub durable: bool,
+    /// Everything that the remote peer had when the document was opened has arrived.
+    pub caught_up: bool,
+}
+
+/// An effect: what the driver must do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Check the credential of an acceptor's connection, then answer with `Input::Authenticated`.
+    Authenticate {
+        /// The connection.
+        conn: ConnId,
+        /// What the peer presented.
+        credential: Option<String>,
+    },
+    /// A peer asks for a document that is not open: load it (or make it), then answer with `Input::Opened`.
+    Open {
+        /// The document.
+        doc: DocName,
+    },
+    /// Nobody uses the document any more: it may leave memory. Asked for again, it comes as `Open`.
+    Evict {
+        /// The document.
+        doc: DocName,
+    },
+    /// Store the changes so that they survive a crash, then answer with `Input::Persisted`.
+    Persist {
+        /// For the answer.
+        token: Token,
+        /// The document.
+        doc: DocName,
+        /// The changes, all of them new.
+        batch: Batch,
+    },
+    /// Fetch every change behind `since`, then answer with `Input::Loaded`.
+    Load {
+        /// For the answer.
+        token: Token,
+        /// The document.
+        doc: DocName,
+        /// What the peer knows.
+        since: VersionVector,
+    },
+    /// Send a message. Messages of one connection are sent in order.
+    Send {
+        /// The connection.
+        conn: ConnId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Changes of others arrived, all new, with everything they depend on: import them into the document.
+    Applied {
+        /// The document.
+        doc: DocName,
+        /// The changes.
+        batch: Batch,
+    },
+    /// A remote peer acknowledged changes; the version is cumulative per level and names only what moved.
+    Acked {
+        /// The document.
+        doc: DocName,
+        /// How safe they are.
+        level: AckLevel,
+        /// The ends of the logs that moved.
+        version: VersionVector,
+    },
+    /// The status of a document changed.
+    Status {
+        /// The document.
+        doc: DocName,
+        /// The new status.
+        status: SyncStatus,
+    },
+    /// Somebody's presence changed (`None`: it ended).
+    Presence {
+        /// The document.
+        doc: DocName,
+        /// Whose.
+        owner: ReplicaId,
+        /// The user that the owner's credential names, as the relay vouches for it.
+        user: Option<String>,
+        /// The key.
+        key: String,
+        /// The value.
+        value: Option<Vec<u8>>,
+    },
+    /// The peer refuses a document; the connection lives on.
+    Refused {
+        /// The document.
+        doc: DocName,
+        /// Why.
+        code: RefuseCode,
+        /// The peer's words.
+        text: String,
+    },
+    /// Close the connection with this reason (a final message that names it was sent already).
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        code: CloseCode,
+        /// For people.
+        text: String,
+    },
+}

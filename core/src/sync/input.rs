@@ -1,0 +1,196 @@
+//! What goes into the engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DocName, ReplicaId};
+use crate::op::{Batch, LogState};
+
+/// A transport connection, numbered by the driver; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Ties a completion to the effect that asked for it; numbered by the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// Who greets first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We opened the connection: we send the greeting and open documents over it.
+    Dialer,
+    /// The peer opened the connection: it greets, and nothing else is read before it was authenticated.
+    Acceptor,
+}
+
+/// What lies at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A peer with a store of its own.
+    Remote,
+    /// A peer that shares our store (another tab): what it sends is in that store already and is not persisted again.
+    SharedStore,
+}
+
+/// What a connection may do with a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// Receive its changes and presence.
+    pub read: bool,
+    /// Send changes and presence.
+    pub write: bool,
+}
+
+impl Rights {
+    /// Read and write.
+    pub const ALL: Self = Self { read: true, write: true };
+    /// Nothing.
+    pub const NONE: Self = Self { read: false, write: false };
+}
+
+/// Rights for the documents that a pattern names: an exact name, or a prefix followed by `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRule {
+    /// The pattern.
+    pub documents: String,
+    /// The rights.
+    pub rights: Rights,
+}
+
+/// What a credential is worth: who it names, and the rights of all rules that match a document together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// The user, passed on with presence.
+    pub user: Option<String>,
+    /// The rules.
+    pub rules: Vec<GrantRule>,
+}
+
+impl Grant {
+    /// Everything, for nobody in particular.
+    pub fn all() -> Self {
+        Self { user: None, rules: vec![GrantRule { documents: "*".into(), rights: Rights::ALL }] }
+    }
+
+    /// The rights for a document.
+    pub fn rights(&self, doc: &DocName) -> Rights {
+        let mut rights = Rights::NONE;
+        for rule in &self.rules {
+            let matches = match rule.documents.strip_suffix('*') {
+                Some(prefix) => doc.as_str().starts_with(prefix),
+                None => doc.as_str() == rule.documents,
+            };
+            if matches {
+                rights.read |= rule.rights.read;
+                rights.write |= rule.rights.write;
+            }
+        }
+        rights
+    }
+}
+
+/// What the engine must know of a document: the ends of its logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocState {
+    /// One entry per log, in any order.
+    pub logs: Vec<LogState>,
+}
+
+/// An input. Every one is answered by effects only.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A transport is up.
+    Connected {
+        /// Its number.
+        conn: ConnId,
+        /// Who greets first.
+        role: Role,
+        /// What lies at its other end.
+        link: Link,
+        /// What we present in the greeting (dialers only).
+        credential: Option<String>,
+    },
+    /// A transport is gone.
+    Disconnected {
+        /// Its number.
+        conn: ConnId,
+    },
+    /// A whole message arrived.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Answers `Effect::Authenticate`: the grant, or why there is none (told to the peer).
+    Authenticated {
+        /// The connection.
+        conn: ConnId,
+        /// What the credential is worth.
+        grant: Result<Grant, String>,
+    },
+    /// A document is here: opened by the application, or loaded because of `Effect::Open`.
+    Opened {
+        /// Its name.
+        doc: DocName,
+        /// What there is of it; everything in it is durable.
+        state: DocState,
+        /// Who sends presence from here: this replica's id.
+        presence_owner: Option<ReplicaId>,
+    },
+    /// `Effect::Open` failed.
+    OpenFailed {
+        /// The document.
+        doc: DocName,
+        /// Why, told to the peers that asked.
+        reason: String,
+    },
+    /// The application closed a document.
+    Closed {
+        /// Its name.
+        doc: DocName,
+    },
+    /// The application sealed changes of its own.
+    Edited {
+        /// The document.
+        doc: DocName,
+        /// The changes, in order.
+        batch: Batch,
+    },
+    /// `Effect::Persist` completed: its changes survive a crash.
+    Persisted {
+        /// The effect's token.
+        token: Token,
+    },
+    /// `Effect::Persist` failed.
+    PersistFailed {
+        /// The effect's token.
+        token: Token,
+        /// Why.
+        reason: String,
+    },
+    /// `Effect::Load` completed.
+    Loaded {
+        /// The effect's token.
+        token: Token,
+        /// Everything that is known and was asked for.
+        batch: Batch,
+    },
+    /// `Effect::Load` failed.
+    LoadFailed {
+        /// The effect's token.
+        token: Token,
+        /// Why.
+        reason: String,
+    },
+    /// The application sets (or with `None` removes) a presence key of its own.
+    SetPresence {
+        /// The document.
+        doc: DocName,
+        /// The key, at most 64 bytes.
+        key: String,
+        /// The value, at most 4 KiB.
+        value: Option<Vec<u8>>,
+    },
+    /// The deadline has passed (or may have).
+    Woken,
+}
