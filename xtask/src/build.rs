@@ -12,7 +12,7 @@ use crate::environment::WasmEnv;
 use crate::fresh::Stamp;
 use crate::proc;
 use crate::repo::Repo;
-use crate::setup::{Ready, WasmToolchain};
+use crate::setup::{Ready, TARGET, WasmToolchain};
 
 const WASM_PACKAGE: &str = "selvedge-wasm";
 const WASM_FILE: &str = "selvedge_wasm";
@@ -52,9 +52,9 @@ fn compile(repo: &Repo, toolchain: &WasmToolchain, env: &WasmEnv) -> Result<Path
     fs::write(&key, &toolchain.key)?;
     let mut cargo = proc::command("cargo");
     cargo.current_dir(&repo.root);
-    cargo.args(["build", "--release", "--target", "wasm32-unknown-unknown", "-p", WASM_PACKAGE]);
+    cargo.args(["build", "--release", "--target", TARGET, "-p", WASM_PACKAGE]);
     proc::visible_ok(env.apply(&mut cargo))?;
-    let module = target.join("wasm32-unknown-unknown/release").join(format!("{WASM_FILE}.wasm"));
+    let module = target.join(TARGET).join("release").join(format!("{WASM_FILE}.wasm"));
     ensure!(module.is_file(), "{WASM_PACKAGE} left no {WASM_FILE}.wasm: its crate-type must be cdylib");
     Ok(module)
 }

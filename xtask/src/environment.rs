@@ -37,7 +37,7 @@ impl WasmEnv {
         }
         if let Some(name) = toolchain.name {
             vars.push(("RUSTUP_TOOLCHAIN", name.into()));
-            vars.push(("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld".into()));
+            vars.push(("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", setup::LINKER.into()));
         }
         Ok(Self { vars })
     }

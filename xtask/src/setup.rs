@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::repo::Repo;
-pub(crate) use toolchain::WasmToolchain;
+pub(crate) use toolchain::{LINKER, TARGET, WasmToolchain};
 
 /// What a command needs; the set-up does no more than that.
 #[derive(Clone, Copy, PartialEq, Eq)]

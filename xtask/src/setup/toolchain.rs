@@ -15,6 +15,8 @@ use crate::proc;
 use crate::repo::Repo;
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+/// rustup's toolchains bring a linker for wasm; Debian's needs this program.
+pub(crate) const LINKER: &str = "wasm-ld";
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(180);
 
 /// A toolchain that has the wasm32 standard library.
@@ -87,7 +89,7 @@ fn usable(name: Option<&'static str>) -> Option<WasmToolchain> {
     if !rlibs.iter().any(|rlib| rlib.starts_with("libstd-")) {
         return None;
     }
-    if name.is_some() && !compiles_empty_crate(name) {
+    if name.is_some() && (proc::which(LINKER).is_none() || !compiles_empty_crate(name)) {
         return None;
     }
     let version = proc::capture(rustc(name).arg("-Vv")).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! A program on the PATH wins if its version fits; else `cargo install` puts it into `target/tools`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,12 +77,14 @@ fn install(repo: &Repo, package: &str, version: Option<&str>) -> Result<()> {
     println!("      cargo install {package} (a few minutes, once)");
     let mut cargo = proc::command("cargo");
     cargo.args(["install", package, "--root"]).arg(repo.tools());
-    cargo.env("CARGO_TARGET_DIR", repo.target.join("tools-build"));
+    let build = repo.target.join("tools-build");
+    cargo.env("CARGO_TARGET_DIR", &build);
     if let Some(version) = version {
         cargo.args(["--version", version]);
     }
     let log = repo.logs().join(format!("install-{package}.log"));
-    proc::logged(&mut cargo, &log, Some(INSTALL_LIMIT)).with_context(|| missing(package, version))
+    proc::logged(&mut cargo, &log, Some(INSTALL_LIMIT)).with_context(|| missing(package, version))?;
+    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
 }
 
 fn missing(package: &str, version: Option<&str>) -> String {
