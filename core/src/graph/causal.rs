@@ -163,6 +163,11 @@ impl Walk<'_> {
             }
             let graph = self.graph;
             let run = graph.run(dot);
+            if !seen && dot.seq > run.start {
+                // The heads may have seen the beginning of this run: look again when the walk is that deep.
+                self.enqueue(Dot { log: dot.log, seq: run.start }, false);
+                continue;
+            }
             if run.start > 0 {
                 self.enqueue(Dot { log: dot.log, seq: run.start - 1 }, seen);
             }
