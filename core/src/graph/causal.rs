@@ -131,8 +131,7 @@ impl Walk<'_> {
     fn enqueue(&mut self, dot: Dot, seen: bool) {
         if seen {
             match self.seen.iter_mut().find(|(log, _)| *log == dot.log) {
-                Some((_, end)) if *end > dot.seq => return,
-                Some((_, end)) => *end = dot.seq + 1,
+                Some((_, end)) => *end = (*end).max(dot.seq + 1),
                 None => self.seen.push((dot.log, dot.seq + 1)),
             }
         } else {
@@ -147,9 +146,13 @@ impl Walk<'_> {
 
     fn run(mut self) -> Past {
         let mut unseen_logs: SmallVec<[u32; 8]> = SmallVec::new();
+        let mut last = None;
         while self.unsure > 0 {
             let Some((_, dot, seen)) = self.queue.pop() else { break };
             self.unsure -= usize::from(!seen);
+            if last.replace((dot, seen)) == Some((dot, seen)) {
+                continue;
+            }
             if !seen {
                 if self.is_seen(dot) {
                     continue;
@@ -160,6 +163,11 @@ impl Walk<'_> {
             }
             let graph = self.graph;
             let run = graph.run(dot);
+            if !seen && dot.seq > run.start {
+                // The heads may have seen the beginning of this run: look again when the walk is that deep.
+                self.enqueue(Dot { log: dot.log, seq: run.start }, false);
+                continue;
+            }
             if run.start > 0 {
                 self.enqueue(Dot { log: dot.log, seq: run.start - 1 }, seen);
             }
