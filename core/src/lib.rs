@@ -9,10 +9,15 @@
 
 pub mod clock;
 pub mod codec;
+mod crdt;
+pub mod doc;
 pub mod graph;
 pub mod id;
 pub mod op;
 pub mod store;
 pub mod sync;
 
+pub use crdt::Handle;
+pub use doc::{Doc, EditError, Imported, Patch, Transaction};
 pub use id::{DocName, InvalidId, Lineage, OpId, ReplicaId, VersionVector};
+pub use op::{ContainerKind, Value};

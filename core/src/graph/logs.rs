@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use smallvec::SmallVec;
 
 use super::Dot;
+use super::causal::heads_of;
 use super::log::Log;
 use crate::codec::DecodeError;
 use crate::id::{OpId, ReplicaId, VersionVector};
@@ -35,6 +36,13 @@ pub struct LoggedChange {
     pub header: ChangeHeader,
     /// The last operations of the changes it depends on.
     pub deps: SmallVec<[Dot; 2]>,
+}
+
+impl LoggedChange {
+    /// The operation before it in its log, and its dependencies.
+    pub fn parents(&self) -> SmallVec<[Dot; 4]> {
+        heads_of(self.first, &self.deps)
+    }
 }
 
 /// Two contents for one operation: a replica id was used by two writers. The one that came first is kept.
@@ -151,15 +159,9 @@ impl Logs {
         Batch { segments: vec![Segment { replica: log.replica, first_seq, frames: frames.to_vec() }] }
     }
 
-    /// Seals a change of log number `log`; its dependencies must be known. Returns it as if it had been appended.
-    pub fn seal(&mut self, log: u32, change: &Change<'_>) -> LoggedChange {
-        let own = &mut self.logs[log as usize];
-        let (first_seq, mut before) = (own.head.end, own.head.clone());
-        own.seal(change);
-        let index = own.len() - 1;
-        let header = before.read(own.change(index)).expect("reads what it wrote");
-        let deps = self.dots(change.deps);
-        LoggedChange { first: Dot { log, seq: first_seq as u32 }, index, header, deps }
+    /// Seals a change as the next of log number `log`; its dependencies must be known.
+    pub fn seal(&mut self, log: u32, change: &Change<'_>) {
+        self.logs[log as usize].seal(change);
     }
 
     /// Takes in changes from anywhere.

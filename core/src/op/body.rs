@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub use write::BodyWriter;
+pub use write::{BodyMark, BodyWriter};
 
 use super::{ContainerKind, Value};
 use crate::id::ReplicaId;
@@ -57,16 +57,27 @@ pub struct LogNames {
 }
 
 impl LogNames {
-    /// Lengths and cursor, to come back to when reading fails.
-    fn mark(&self) -> (usize, usize, u32, u32) {
-        (self.containers.len(), self.replicas.len(), self.current, self.cursor)
+    /// This point, to come back to.
+    pub fn mark(&self) -> NamesMark {
+        let (containers, replicas) = (self.containers.len(), self.replicas.len());
+        NamesMark { containers, replicas, current: self.current, cursor: self.cursor }
     }
 
-    fn reset(&mut self, mark: (usize, usize, u32, u32)) {
-        self.containers.truncate(mark.0);
-        self.replicas.truncate(mark.1);
-        (self.current, self.cursor) = (mark.2, mark.3);
+    /// Forgets what was mentioned since `mark`.
+    pub fn reset(&mut self, mark: NamesMark) {
+        self.containers.truncate(mark.containers);
+        self.replicas.truncate(mark.replicas);
+        (self.current, self.cursor) = (mark.current, mark.cursor);
     }
+}
+
+/// A point to which the names can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct NamesMark {
+    containers: usize,
+    replicas: usize,
+    current: u32,
+    cursor: u32,
 }
 
 /// A run of operations on one container, with text and strings borrowed from the body.
@@ -248,11 +259,11 @@ mod tests {
                 writer.push(
                     names,
                     text,
-                    OpRun::TextInsert { pos: pos as u32, chars: 1, text: c.encode_utf8(&mut [0; 4]) },
+                    &OpRun::TextInsert { pos: pos as u32, chars: 1, text: c.encode_utf8(&mut [0; 4]) },
                 );
             }
             for pos in (2..5).rev() {
-                writer.push(names, text, OpRun::Delete { pos, len: 1, backward: false });
+                writer.push(names, text, &OpRun::Delete { pos, len: 1, backward: false });
             }
         });
         assert_eq!(runs, 2);
@@ -262,10 +273,10 @@ mod tests {
     fn a_keystroke_in_a_known_text_takes_two_bytes() {
         let (mut names, mut writer) = (LogNames::default(), BodyWriter::default());
         let text = text(&mut names);
-        writer.push(&mut names, text, OpRun::TextInsert { pos: 0, chars: 1, text: "a" });
+        writer.push(&mut names, text, &OpRun::TextInsert { pos: 0, chars: 1, text: "a" });
         writer.finish(&mut names);
         let mut writer = BodyWriter::new(&names);
-        writer.push(&mut names, text, OpRun::TextInsert { pos: 1, chars: 1, text: "b" });
+        writer.push(&mut names, text, &OpRun::TextInsert { pos: 1, chars: 1, text: "b" });
         assert_eq!(writer.finish(&mut names).len(), 2);
     }
 
@@ -276,21 +287,21 @@ mod tests {
                 names.declare(ContainerDecl { parent: ROOT, key: Key::Name("l".into()), kind: ContainerKind::List });
             let me = ElementRef { name: 0, seq: 0 };
             let other = ElementRef { name: names.name(ReplicaId::from(1), ReplicaId::from(2)), seq: 70_000 };
-            writer.push(names, list, OpRun::ListInsert { pos: 0, values: vec![1.into(), "two".into()] });
-            writer.push(names, list, OpRun::ListInsert { pos: 2, values: vec![Value::Null] });
-            writer.push(names, list, OpRun::ListMove { pos: 9, element: me });
-            writer.push(names, list, OpRun::ListSet { element: other, value: true.into() });
-            writer.push(names, list, OpRun::Delete { pos: 3, len: 4, backward: false });
+            writer.push(names, list, &OpRun::ListInsert { pos: 0, values: vec![1.into(), "two".into()] });
+            writer.push(names, list, &OpRun::ListInsert { pos: 2, values: vec![Value::Null] });
+            writer.push(names, list, &OpRun::ListMove { pos: 9, element: me });
+            writer.push(names, list, &OpRun::ListSet { element: other, value: true.into() });
+            writer.push(names, list, &OpRun::Delete { pos: 3, len: 4, backward: false });
             let child =
                 names.declare(ContainerDecl { parent: list, key: Key::Element(other), kind: ContainerKind::Map });
-            writer.push(names, child, OpRun::MapSet { key: "k", value: Value::Float(0.5) });
-            writer.push(names, child, OpRun::MapDelete { key: "k" });
-            writer.push(names, ROOT, OpRun::RegisterSet { value: Value::Null });
-            writer.push(names, ROOT, OpRun::RegisterClear);
-            writer.push(names, ROOT, OpRun::CounterAdd { by: -3 });
-            writer.push(names, ROOT, OpRun::CounterReset);
-            writer.push(names, ROOT, OpRun::SetAdd { value: 1.into() });
-            writer.push(names, ROOT, OpRun::SetRemove { value: 1.into() });
+            writer.push(names, child, &OpRun::MapSet { key: "k", value: Value::Float(0.5) });
+            writer.push(names, child, &OpRun::MapDelete { key: "k" });
+            writer.push(names, ROOT, &OpRun::RegisterSet { value: Value::Null });
+            writer.push(names, ROOT, &OpRun::RegisterClear);
+            writer.push(names, ROOT, &OpRun::CounterAdd { by: -3 });
+            writer.push(names, ROOT, &OpRun::CounterReset);
+            writer.push(names, ROOT, &OpRun::SetAdd { value: 1.into() });
+            writer.push(names, ROOT, &OpRun::SetRemove { value: 1.into() });
         });
         assert_eq!(runs, 12);
     }

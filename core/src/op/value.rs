@@ -105,6 +105,15 @@ impl Value {
         })
     }
 
+    /// An upper bound of the encoding's length for short values, close to it for long ones.
+    pub(crate) fn size_hint(&self) -> usize {
+        match self {
+            Self::String(value) => value.len() + 8,
+            Self::Bytes(value) => value.len() + 8,
+            _ => 16,
+        }
+    }
+
     /// An order over all values, by kind and then by content: what sets are sorted by.
     fn sort_key(&self) -> (u8, i64, u64, &[u8]) {
         match self {

@@ -1,6 +1,6 @@
 //! Writing bodies: runs are joined as they come, so that typing costs one run however it was committed.
 
-use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, PlacedOp, cursor_after, expected_pos, opcode};
+use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, cursor_after, expected_pos, opcode};
 use crate::codec::{put_i64, put_str, put_u64};
 use crate::id::ReplicaId;
 
@@ -29,9 +29,43 @@ impl LogNames {
 pub struct BodyWriter {
     heads: Vec<u8>,
     text: String,
+    /// The values of the open run of list insertions.
+    values: Vec<u8>,
     ops: u32,
-    open: Option<PlacedOp<'static>>,
+    open: Option<Open>,
     written: Written,
+}
+
+/// A run that later ones may join, and its container. Text and values are kept beside it.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    container: u32,
+    run: OpenRun,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum OpenRun {
+    Text { pos: u32, chars: u32 },
+    List { pos: u32, len: u32 },
+    Delete { pos: u32, len: u32, backward: bool },
+}
+
+/// A point to which a body can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyMark {
+    heads: usize,
+    text: usize,
+    values: usize,
+    ops: u32,
+    open: Option<Open>,
+    written: Written,
+}
+
+impl BodyMark {
+    /// Operations up to here.
+    pub fn ops(&self) -> u32 {
+        self.ops
+    }
 }
 
 /// What of the log's names had been written before this body.
@@ -53,63 +87,109 @@ impl BodyWriter {
         self.ops
     }
 
-    /// Bytes so far, without the run that is still open.
+    /// Bytes so far, but for the head of the open run.
     pub fn bytes(&self) -> usize {
-        self.heads.len() + self.text.len()
+        self.heads.len() + self.text.len() + self.values.len()
+    }
+
+    /// This point.
+    pub fn mark(&self) -> BodyMark {
+        BodyMark {
+            heads: self.heads.len(),
+            text: self.text.len(),
+            values: self.values.len(),
+            ops: self.ops,
+            open: self.open,
+            written: self.written,
+        }
+    }
+
+    /// Takes back everything since `mark`. A list run must not be open at a mark: its values leave with its head.
+    pub fn reset(&mut self, mark: &BodyMark) {
+        self.heads.truncate(mark.heads);
+        self.text.truncate(mark.text);
+        self.values.truncate(mark.values);
+        (self.ops, self.open, self.written) = (mark.ops, mark.open, mark.written);
+    }
+
+    /// Forgets replicas that were named for a run which was then not written.
+    pub fn forget_unwritten(&self, names: &mut LogNames) {
+        names.replicas.truncate(self.written.replicas);
     }
 
     /// Appends a run, joining it with the one before it where that means the same.
-    pub fn push(&mut self, names: &mut LogNames, container: u32, run: OpRun<'_>) {
+    pub fn push(&mut self, names: &mut LogNames, container: u32, run: &OpRun<'_>) {
         self.ops += run.ops();
-        if let OpRun::TextInsert { text, .. } = &run {
-            self.text.push_str(text);
-        }
-        let same = self.open.as_ref().is_some_and(|open| open.container == container);
-        if let Some(open) = self.open.as_mut().filter(|_| same)
-            && join(&mut open.run, &run)
+        if let Some(open) = self.open.as_mut().filter(|open| open.container == container)
+            && open.run.join(run)
         {
+            self.put_content(run);
             return;
         }
-        self.flush(names);
-        match detach(&run) {
-            Some(run) => self.open = Some(PlacedOp { container, run }),
-            None => self.put_run(names, container, &run),
+        self.close(names);
+        match OpenRun::new(run) {
+            Some(run) => self.open = Some(Open { container, run }),
+            None => self.put_run(names, container, run),
+        }
+        self.put_content(run);
+    }
+
+    /// Puts text and list values where they are kept until the run's head is written.
+    fn put_content(&mut self, run: &OpRun<'_>) {
+        match run {
+            OpRun::TextInsert { text, .. } => self.text.push_str(text),
+            OpRun::ListInsert { values, .. } => values.iter().for_each(|value| value.write(&mut self.values)),
+            _ => {}
         }
     }
 
     /// The bytes of the body; the names move behind it.
     pub fn finish(mut self, names: &mut LogNames) -> Vec<u8> {
-        self.flush(names);
+        self.close(names);
         self.heads.extend_from_slice(self.text.as_bytes());
         self.heads
     }
 
-    fn flush(&mut self, names: &mut LogNames) {
-        if let Some(PlacedOp { container, run }) = self.open.take() {
-            self.put_run(names, container, &run);
+    /// Writes the head of the open run if that is one of list insertions.
+    pub fn close_list(&mut self, names: &mut LogNames) {
+        if matches!(self.open, Some(Open { run: OpenRun::List { .. }, .. })) {
+            self.close(names);
         }
+    }
+
+    /// Writes the head of the open run.
+    fn close(&mut self, names: &mut LogNames) {
+        let Some(Open { container, run }) = self.open.take() else { return };
+        self.enter(names, container);
+        let (out, cursor) = (&mut self.heads, names.cursor);
+        let one = |ops: u32| if ops == 1 { opcode::ONE } else { 0 };
+        names.cursor = match run {
+            OpenRun::Text { pos, chars } => {
+                put_placed(out, opcode::TEXT_INSERT | one(chars), pos, cursor);
+                put_count(out, chars);
+                pos + chars
+            }
+            OpenRun::List { pos, len } => {
+                put_placed(out, opcode::LIST_INSERT | one(len), pos, cursor);
+                put_count(out, len);
+                out.append(&mut self.values);
+                pos + len
+            }
+            OpenRun::Delete { pos, len, backward } => {
+                let backward = backward || (len == 1 && expected_pos(cursor, true) == pos);
+                let code = if backward { opcode::DELETE_BACKWARD } else { opcode::DELETE };
+                put_placed(out, code | one(len), pos, expected_pos(cursor, backward));
+                put_count(out, len);
+                if backward && len > 1 { pos - (len - 1) } else { pos }
+            }
+        };
     }
 
     fn put_run(&mut self, names: &mut LogNames, container: u32, run: &OpRun<'_>) {
         self.enter(names, container);
         let (out, written) = (&mut self.heads, &mut self.written);
-        let one = |ops: u32| if ops == 1 { opcode::ONE } else { 0 };
         match run {
-            OpRun::TextInsert { pos, chars, .. } => {
-                put_placed(out, opcode::TEXT_INSERT | one(*chars), *pos, names.cursor);
-                put_count(out, *chars);
-            }
-            OpRun::Delete { pos, len, backward } => {
-                let backward = *backward || (*len == 1 && expected_pos(names.cursor, true) == *pos);
-                let code = if backward { opcode::DELETE_BACKWARD } else { opcode::DELETE };
-                put_placed(out, code | one(*len), *pos, expected_pos(names.cursor, backward));
-                put_count(out, *len);
-            }
-            OpRun::ListInsert { pos, values } => {
-                put_placed(out, opcode::LIST_INSERT | one(values.len() as u32), *pos, names.cursor);
-                put_count(out, values.len() as u32);
-                values.iter().for_each(|value| value.write(out));
-            }
+            OpRun::TextInsert { .. } | OpRun::ListInsert { .. } | OpRun::Delete { .. } => {}
             OpRun::ListMove { pos, element } => {
                 put_placed(out, opcode::LIST_MOVE, *pos, names.cursor);
                 put_element(out, names, written, *element);
@@ -201,42 +281,41 @@ fn put_element(out: &mut Vec<u8>, names: &LogNames, written: &mut Written, eleme
     put_u64(out, u64::from(element.seq));
 }
 
-/// Joins `next` onto `open` if the two are one run; text itself is already in the text column.
-fn join(open: &mut OpRun<'static>, next: &OpRun<'_>) -> bool {
-    match (open, next) {
-        (OpRun::TextInsert { pos, chars, .. }, OpRun::TextInsert { pos: at, chars: more, .. }) => {
-            let joined = *at == *pos + *chars;
-            *chars += if joined { *more } else { 0 };
-            joined
+impl OpenRun {
+    fn new(run: &OpRun<'_>) -> Option<Self> {
+        match run {
+            OpRun::TextInsert { pos, chars, .. } => Some(Self::Text { pos: *pos, chars: *chars }),
+            OpRun::ListInsert { pos, values } => Some(Self::List { pos: *pos, len: values.len() as u32 }),
+            OpRun::Delete { pos, len, backward } => Some(Self::Delete { pos: *pos, len: *len, backward: *backward }),
+            _ => None,
         }
-        (OpRun::ListInsert { pos, values }, OpRun::ListInsert { pos: at, values: more }) => {
-            let joined = *at == *pos + values.len() as u32;
-            if joined {
-                values.extend_from_slice(more);
-            }
-            joined
-        }
-        (OpRun::Delete { pos, len, backward }, OpRun::Delete { pos: at, len: more, backward: false }) => {
-            if *at == *pos && !*backward {
-                *len += *more;
-                true
-            } else if *more == 1 && (*backward || *len == 1) && *at + *len == *pos {
-                (*len, *backward) = (*len + 1, true);
-                true
-            } else {
-                false
-            }
-        }
-        _ => false,
     }
-}
 
-/// A run that a later one may join, without its text, which is in the text column already.
-fn detach(run: &OpRun<'_>) -> Option<OpRun<'static>> {
-    match run {
-        OpRun::TextInsert { pos, chars, .. } => Some(OpRun::TextInsert { pos: *pos, chars: *chars, text: "" }),
-        OpRun::Delete { pos, len, backward } => Some(OpRun::Delete { pos: *pos, len: *len, backward: *backward }),
-        OpRun::ListInsert { pos, values } => Some(OpRun::ListInsert { pos: *pos, values: values.clone() }),
-        _ => None,
+    /// Joins `next` onto this run if the two are one.
+    fn join(&mut self, next: &OpRun<'_>) -> bool {
+        match (self, next) {
+            (Self::Text { pos, chars }, OpRun::TextInsert { pos: at, chars: more, .. }) => {
+                let joined = *at == *pos + *chars;
+                *chars += if joined { *more } else { 0 };
+                joined
+            }
+            (Self::List { pos, len }, OpRun::ListInsert { pos: at, values }) => {
+                let joined = *at == *pos + *len;
+                *len += if joined { values.len() as u32 } else { 0 };
+                joined
+            }
+            (Self::Delete { pos, len, backward }, OpRun::Delete { pos: at, len: more, backward: false }) => {
+                if *at == *pos && !*backward {
+                    *len += *more;
+                    true
+                } else if *more == 1 && (*backward || *len == 1) && *at + *len == *pos {
+                    (*len, *backward) = (*len + 1, true);
+                    true
+                } else {
+                    false
+                }
+            }
+            _ => false,
+        }
     }
 }

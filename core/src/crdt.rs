@@ -1,0 +1,26 @@
+//! What changes mean: the state of every container, and how operations merge into it.
+//!
+//! Each type states its laws beside it; all share three. Operations may be applied in any order that respects
+//! causality, and the state is the same (commutative, associative); the log hands each over once (idempotent); and an
+//! operation that is invalid at its causal past has no effect, for every copy alike. Clocks decide one thing only:
+//! which of several concurrent register values is read first. Not here: transactions, files, versions (`doc`).
+
+mod containers;
+mod context;
+mod counter;
+mod event;
+mod list;
+mod map;
+mod multi;
+mod sequence;
+mod set;
+mod text;
+
+pub use containers::Handle;
+pub(crate) use containers::{Containers, Content, Place};
+pub(crate) use context::Context;
+pub(crate) use event::Event;
+pub(crate) use list::ListState;
+pub(crate) use map::MapState;
+pub(crate) use multi::MultiValue;
+pub(crate) use text::TextState;

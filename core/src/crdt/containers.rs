@@ -1,0 +1,304 @@
+//! All containers of a document: who is inside whom, and which operation goes to which.
+//!
+//! A container is named by (parent, place, kind), so two replicas that make "the same" one offline mean the same one.
+//! Always holds: handles are stable for the life of the document; container 0 is the root map; nesting is bounded.
+
+use std::collections::BTreeMap;
+
+use super::counter::CounterState;
+use super::set::SetState;
+use super::{Context, Event, ListState, MapState, MultiValue, TextState};
+use crate::graph::Dot;
+use crate::op::{ContainerKind, ElementRef, OpRun, Value};
+
+/// Deepest nesting of containers; operations on deeper ones have no effect.
+pub(crate) const MAX_DEPTH: u32 = 128;
+
+/// A container of one document in memory: cheap to copy, valid as long as the document lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(pub(crate) u32);
+
+impl Handle {
+    /// The root map.
+    pub const ROOT: Self = Self(0);
+
+    /// A number that stands for the handle outside of Rust.
+    pub fn to_u32(self) -> u32 {
+        self.0
+    }
+}
+
+/// Where in its parent a container lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Under this key of a map.
+    Name(String),
+    /// In this element of a list.
+    Element(Dot),
+}
+
+/// The state of a container.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Map(MapState),
+    List(ListState),
+    Text(TextState),
+    Register(MultiValue),
+    Counter(CounterState),
+    Set(SetState),
+}
+
+impl Content {
+    fn new(kind: ContainerKind) -> Self {
+        match kind {
+            ContainerKind::Map => Self::Map(MapState::default()),
+            ContainerKind::List => Self::List(ListState::new()),
+            ContainerKind::Text => Self::Text(TextState::new()),
+            ContainerKind::Register => Self::Register(MultiValue::default()),
+            ContainerKind::Counter => Self::Counter(CounterState::default()),
+            ContainerKind::Set => Self::Set(SetState::default()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Map(map) => map.is_empty(),
+            Self::List(list) => list.len() == 0,
+            Self::Text(text) => text.rope().len_chars() == 0,
+            Self::Register(register) => register.is_empty(),
+            Self::Counter(counter) => counter.is_empty(),
+            Self::Set(set) => set.is_empty(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Container {
+    parent: Handle,
+    place: Place,
+    kind: ContainerKind,
+    depth: u32,
+    content: Content,
+}
+
+/// Every container, and the events since somebody began to listen.
+#[derive(Clone, Debug)]
+pub(crate) struct Containers {
+    all: Vec<Container>,
+    index: BTreeMap<(Handle, Place, ContainerKind), Handle>,
+    /// Container, made here, what happened.
+    events: Option<Vec<(Handle, bool, Event)>>,
+    local: bool,
+}
+
+impl Containers {
+    pub(crate) fn new() -> Self {
+        let root = Container {
+            parent: Handle::ROOT,
+            place: Place::Name(String::new()),
+            kind: ContainerKind::Map,
+            depth: 0,
+            content: Content::new(ContainerKind::Map),
+        };
+        Self { all: vec![root], index: BTreeMap::new(), events: None, local: false }
+    }
+
+    /// Empties every container; handles stay.
+    pub(crate) fn clear(&mut self) {
+        for container in &mut self.all {
+            container.content = Content::new(container.kind);
+        }
+    }
+
+    pub(crate) fn content(&self, handle: Handle) -> &Content {
+        &self.all[handle.0 as usize].content
+    }
+
+    pub(crate) fn content_mut(&mut self, handle: Handle) -> &mut Content {
+        &mut self.all[handle.0 as usize].content
+    }
+
+    pub(crate) fn kind(&self, handle: Handle) -> ContainerKind {
+        self.all[handle.0 as usize].kind
+    }
+
+    /// Parent and place; the root is its own parent.
+    pub(crate) fn place(&self, handle: Handle) -> (Handle, &Place) {
+        let container = &self.all[handle.0 as usize];
+        (container.parent, &container.place)
+    }
+
+    /// The handle with this number.
+    pub(crate) fn handle(&self, number: u32) -> Option<Handle> {
+        ((number as usize) < self.all.len()).then_some(Handle(number))
+    }
+
+    pub(crate) fn child(&self, parent: Handle, place: &Place, kind: ContainerKind) -> Option<Handle> {
+        self.index.get(&(parent, place.clone(), kind)).copied()
+    }
+
+    /// All containers that live inside `parent`, ordered by place and kind.
+    pub(crate) fn children(&self, parent: Handle) -> impl Iterator<Item = (&Place, ContainerKind, Handle)> {
+        let from = (parent, Place::Name(String::new()), ContainerKind::Map);
+        let inside = self.index.range(from..).take_while(move |((of, ..), _)| *of == parent);
+        inside.map(|((_, place, kind), handle)| (place, *kind, *handle))
+    }
+
+    /// The containers of any kind at one place, ordered by kind.
+    pub(crate) fn at_place(&self, parent: Handle, place: &Place) -> impl Iterator<Item = Handle> {
+        ContainerKind::ALL.into_iter().filter_map(move |kind| self.child(parent, place, kind))
+    }
+
+    /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
+    pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place, kind: ContainerKind) -> Option<Handle> {
+        if let Some(handle) = self.index.get(&(parent, place.clone(), kind)) {
+            return Some(*handle);
+        }
+        let depth = self.all[parent.0 as usize].depth + 1;
+        let fits = match (self.content(parent), &place) {
+            (Content::Map(_), Place::Name(_)) => true,
+            (Content::List(list), Place::Element(dot)) => list.has(*dot),
+            _ => false,
+        };
+        if !fits || depth > MAX_DEPTH {
+            return None;
+        }
+        let handle = Handle(self.all.len() as u32);
+        self.all.push(Container { parent, place: place.clone(), kind, depth, content: Content::new(kind) });
+        self.index.insert((parent, place, kind), handle);
+        Some(handle)
+    }
+
+    /// Whether anything is in the container or in one inside it.
+    pub(crate) fn has_content(&self, handle: Handle) -> bool {
+        !self.content(handle).is_empty()
+            || self.kind(handle) == ContainerKind::Map
+                && self.children(handle).any(|(_, _, child)| self.has_content(child))
+    }
+
+    /// Applies a run of operations; `false` if it is invalid where it stands, in which case it had no effect.
+    /// `element` tells which operation a log means by an element.
+    pub(crate) fn apply(
+        &mut self,
+        context: &Context<'_>,
+        handle: Handle,
+        run: OpRun<'_>,
+        element: impl Fn(ElementRef) -> Option<Dot>,
+    ) -> bool {
+        let mut events = self.events.is_some().then(Vec::new);
+        let mentioned = mentioned(context, &run, &element);
+        let content = &mut self.all[handle.0 as usize].content;
+        let valid = match (content, run) {
+            (Content::Text(text), OpRun::TextInsert { pos, chars, text: added }) => {
+                text.insert(context, pos, chars, added, &mut events)
+            }
+            (Content::Text(text), OpRun::Delete { pos, len, backward }) => {
+                text.delete(context, pos, len, backward, &mut events)
+            }
+            (Content::List(list), OpRun::ListInsert { pos, values }) => list.insert(context, pos, values, &mut events),
+            (Content::List(list), OpRun::Delete { pos, len, backward }) => {
+                list.delete(context, pos, len, backward, &mut events)
+            }
+            (Content::List(list), OpRun::ListMove { pos, element: moved }) => {
+                element(moved).is_some_and(|moved| list.open_slot(context, pos, moved, &mut events))
+            }
+            (Content::List(list), OpRun::ListSet { element: set, value }) => {
+                element(set).is_some_and(|set| list.set(context, set, value, &mut events))
+            }
+            (content, run) => match apply_single(content, context, run) {
+                Some(event) => {
+                    events.iter_mut().for_each(|events| events.extend(event.clone()));
+                    true
+                }
+                None => false,
+            },
+        };
+        if let (Some(all), Some(new)) = (&mut self.events, events) {
+            all.extend(new.into_iter().map(|event| (handle, self.local, event)));
+        }
+        if valid {
+            for (place, kind) in mentioned {
+                self.get_or_make(handle, place, kind);
+            }
+        }
+        valid
+    }
+
+    /// Tells whether the operations that follow are made here.
+    pub(crate) fn set_local(&mut self, local: bool) {
+        self.local = local;
+    }
+
+    /// Begins or ends to keep events.
+    pub(crate) fn listen(&mut self, on: bool) {
+        self.events = on.then(|| self.events.take().unwrap_or_default());
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<(Handle, bool, Event)> {
+        self.events.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn events_len(&self) -> usize {
+        self.events.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Forgets the events behind the first `len`.
+    pub(crate) fn truncate_events(&mut self, len: usize) {
+        self.events.iter_mut().for_each(|events| events.truncate(len));
+    }
+
+    /// Takes the ear away, to be given back to `resume_listening`.
+    pub(crate) fn pause_listening(&mut self) -> Option<Vec<(Handle, bool, Event)>> {
+        self.events.take()
+    }
+
+    pub(crate) fn resume_listening(&mut self, events: Option<Vec<(Handle, bool, Event)>>) {
+        self.events = events;
+    }
+}
+
+/// The containers that a run's values name: they exist from then on, if empty.
+fn mentioned(
+    context: &Context<'_>,
+    run: &OpRun<'_>,
+    element: impl Fn(ElementRef) -> Option<Dot>,
+) -> Vec<(Place, ContainerKind)> {
+    match run {
+        OpRun::MapSet { key, value: Value::Container(kind) } => vec![(Place::Name((*key).to_owned()), *kind)],
+        OpRun::ListSet { element: set, value: Value::Container(kind) } => {
+            element(*set).map(|dot| (Place::Element(dot), *kind)).into_iter().collect()
+        }
+        OpRun::ListInsert { values, .. } => {
+            let kinds = values.iter().enumerate().filter_map(|(i, value)| match value {
+                Value::Container(kind) => Some((Place::Element(context.dot.plus(i as u32)), *kind)),
+                _ => None,
+            });
+            kinds.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Operations on containers without an order: `None` if the operation is none of this container's kind.
+fn apply_single(content: &mut Content, context: &Context<'_>, run: OpRun<'_>) -> Option<Option<Event>> {
+    let register = |register: &mut MultiValue, value| {
+        let before = register.get().cloned();
+        match value {
+            Some(value) => register.set(context, value),
+            None => register.clear(context),
+        }
+        let now = register.get().cloned();
+        (before != now).then_some(Event::Register { value: now })
+    };
+    Some(match (content, run) {
+        (Content::Map(map), OpRun::MapSet { key, value }) => map.set(context, key, value),
+        (Content::Map(map), OpRun::MapDelete { key }) => map.delete(context, key),
+        (Content::Register(state), OpRun::RegisterSet { value }) => register(state, Some(value)),
+        (Content::Register(state), OpRun::RegisterClear) => register(state, None),
+        (Content::Counter(counter), OpRun::CounterAdd { by }) => counter.add(context, by),
+        (Content::Counter(counter), OpRun::CounterReset) => counter.reset(context),
+        (Content::Set(set), OpRun::SetAdd { value }) => set.add(context, value),
+        (Content::Set(set), OpRun::SetRemove { value }) => set.remove(context, &value),
+        _ => return None,
+    })
+}

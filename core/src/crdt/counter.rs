@@ -1,0 +1,53 @@
+//! `Counter`: a sum of increments. A reset takes back the increments it has seen; concurrent ones survive it.
+
+use super::{Context, Event};
+
+/// One author's increments.
+#[derive(Clone, Debug)]
+struct Author {
+    log: u32,
+    /// (seq, increment) of the increments that no reset has seen.
+    live: Vec<(u32, i64)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CounterState {
+    authors: Vec<Author>,
+    value: i64,
+}
+
+impl CounterState {
+    pub(crate) fn add(&mut self, context: &Context<'_>, by: i64) -> Option<Event> {
+        let author = match self.authors.iter().position(|author| author.log == context.dot.log) {
+            Some(index) => &mut self.authors[index],
+            None => {
+                self.authors.push(Author { log: context.dot.log, live: Vec::new() });
+                self.authors.last_mut()?
+            }
+        };
+        author.live.push((context.dot.seq, by));
+        self.value = self.value.wrapping_add(by);
+        (by != 0).then_some(Event::Counter { by })
+    }
+
+    pub(crate) fn reset(&mut self, context: &Context<'_>) -> Option<Event> {
+        let mut by = 0i64;
+        for author in &mut self.authors {
+            let seen = context.past.end(author.log).unwrap_or(u32::MAX);
+            let gone = author.live.partition_point(|(seq, _)| *seq < seen);
+            by = author.live.drain(..gone).fold(by, |sum, (_, by)| sum.wrapping_sub(by));
+        }
+        self.value = self.value.wrapping_add(by);
+        (by != 0).then_some(Event::Counter { by })
+    }
+
+    /// The sum, modulo 2⁶⁴.
+    pub(crate) fn value(&self) -> i64 {
+        self.value
+    }
+
+    /// Whether no increment counts.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.authors.iter().all(|author| author.live.is_empty())
+    }
+}

@@ -1,0 +1,57 @@
+//! `MultiValue`: the register inside map keys, list elements and `Register` containers.
+//!
+//! Law: the values kept are those that no known write or clear has seen. A causal overwrite always wins, whatever the
+//! clocks say; among concurrent values the one with the largest (HLC, replica) is read first.
+
+use smallvec::SmallVec;
+
+use super::Context;
+use crate::clock::Hlc;
+use crate::graph::Dot;
+use crate::id::ReplicaId;
+use crate::op::Value;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    dot: Dot,
+    hlc: Hlc,
+    replica: ReplicaId,
+    value: Value,
+}
+
+/// Concurrent values, the winner first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MultiValue {
+    entries: SmallVec<[Entry; 1]>,
+}
+
+impl MultiValue {
+    /// Writes a value over everything that the operation has seen.
+    pub(crate) fn set(&mut self, context: &Context<'_>, value: Value) {
+        self.clear(context);
+        let replica = context.logs.replica(context.dot.log);
+        let entry = Entry { dot: context.dot, hlc: context.hlc, replica, value };
+        let at = self.entries.partition_point(|other| (other.hlc, other.replica) > (entry.hlc, entry.replica));
+        self.entries.insert(at, entry);
+    }
+
+    /// Removes everything that the operation has seen.
+    pub(crate) fn clear(&mut self, context: &Context<'_>) {
+        self.entries.retain(|entry| !context.past.contains(entry.dot));
+    }
+
+    /// The value that is read.
+    pub(crate) fn get(&self) -> Option<&Value> {
+        self.entries.first().map(|entry| &entry.value)
+    }
+
+    /// All concurrent values, the winner first.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.entries.iter().map(|entry| &entry.value)
+    }
+
+    /// Whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

@@ -1,0 +1,79 @@
+//! A run: consecutive elements of one author that were inserted together and share one fate.
+
+use crate::graph::Dot;
+
+/// A run of elements. Element `i` is `dot + i`; its left origin is the element before it in the run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// The first element.
+    pub(super) dot: Dot,
+    /// Number of elements, at least one.
+    pub(super) len: u32,
+    /// Left origin of the first element.
+    pub(super) left: Dot,
+    /// Right origin of every element.
+    pub(super) right: Dot,
+    /// At the prepare version: 0 not inserted yet, 1 visible, 1 + n deleted by n operations.
+    pub(super) prepare: u32,
+    /// How many known operations delete it.
+    pub(super) deletes: u32,
+    /// Kept out of the view although not deleted (a list slot that another slot of its element outranks).
+    pub(super) hidden: bool,
+}
+
+impl Run {
+    pub(super) fn last(&self) -> Dot {
+        self.dot.plus(self.len - 1)
+    }
+
+    pub(super) fn contains(&self, dot: Dot) -> bool {
+        dot.log == self.dot.log && dot.seq >= self.dot.seq && dot.seq - self.dot.seq < self.len
+    }
+
+    pub(super) fn is_visible(&self) -> bool {
+        self.deletes == 0 && !self.hidden
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        Sums {
+            prepare: if self.prepare == 1 { self.len } else { 0 },
+            view: if self.is_visible() { self.len } else { 0 },
+        }
+    }
+
+    /// Cuts the run before element `at` and returns the second part.
+    pub(super) fn split(&mut self, at: u32) -> Self {
+        let mut tail = *self;
+        (tail.dot, tail.len, tail.left) = (self.dot.plus(at), self.len - at, self.dot.plus(at - 1));
+        self.len = at;
+        tail
+    }
+
+    /// Whether `next`, which stands right behind, goes on with this run.
+    pub(super) fn joins(&self, next: &Self) -> bool {
+        self.dot.log == next.dot.log
+            && self.dot.seq + self.len == next.dot.seq
+            && next.left == self.last()
+            && self.right == next.right
+            && (self.prepare, self.deletes, self.hidden) == (next.prepare, next.deletes, next.hidden)
+    }
+}
+
+/// Elements below a node: visible at the prepare version, and visible in the view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) prepare: u32,
+    pub(super) view: u32,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, other: Self) {
+        self.prepare = self.prepare.wrapping_add(other.prepare);
+        self.view = self.view.wrapping_add(other.view);
+    }
+
+    /// `self - other`, modulo 2³²: a difference that `add` takes back.
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self { prepare: self.prepare.wrapping_sub(other.prepare), view: self.view.wrapping_sub(other.view) }
+    }
+}

@@ -1,0 +1,47 @@
+//! `Set`: observed-remove. A removal takes back the additions it has seen; a concurrent addition wins.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::{Context, Event};
+use crate::graph::Dot;
+use crate::op::Value;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SetState {
+    /// The additions of each value that no removal (and no later addition) has seen.
+    values: BTreeMap<Value, SmallVec<[Dot; 1]>>,
+}
+
+impl SetState {
+    pub(crate) fn add(&mut self, context: &Context<'_>, value: Value) -> Option<Event> {
+        let event = (!self.values.contains_key(&value)).then(|| Event::SetAdd { value: value.clone() });
+        let dots = self.values.entry(value).or_default();
+        dots.retain(|dot| !context.past.contains(*dot));
+        dots.push(context.dot);
+        event
+    }
+
+    pub(crate) fn remove(&mut self, context: &Context<'_>, value: &Value) -> Option<Event> {
+        let dots = self.values.get_mut(value)?;
+        dots.retain(|dot| !context.past.contains(*dot));
+        if !dots.is_empty() {
+            return None;
+        }
+        self.values.remove(value);
+        Some(Event::SetRemove { value: value.clone() })
+    }
+
+    pub(crate) fn contains(&self, value: &Value) -> bool {
+        self.values.contains_key(value)
+    }
+
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
+        self.values.keys()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}

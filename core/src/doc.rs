@@ -1,0 +1,108 @@
+//! `Doc`: a document as an application sees it. Transactions in, JSON, views and patches out, changes exchanged with
+//! other copies.
+//!
+//! Always holds: the state equals what applying every known change in causal order gives; a failed import or
+//! transaction leaves no trace; a version never points inside a change; sealed changes never change.
+//! Not here: how types merge (`crdt`), and how bytes travel (`sync`, the drivers).
+
+mod apply;
+mod edit;
+mod error;
+mod exchange;
+mod file;
+mod json;
+mod patch;
+mod pending;
+mod read;
+mod transaction;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use edit::{CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut};
+pub use error::EditError;
+pub use exchange::Imported;
+pub use patch::{Patch, PatchKind, PathItem};
+pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef};
+pub use transaction::Transaction;
+
+use self::apply::Names;
+use self::pending::Pending;
+use crate::clock::{Clock, Hlc};
+use crate::crdt::Containers;
+use crate::graph::{Graph, Logs};
+use crate::id::{ReplicaId, VersionVector};
+use crate::op::LogState;
+
+/// A document: one replica's copy, with its whole history.
+#[derive(Debug)]
+pub struct Doc {
+    me: ReplicaId,
+    clock: Clock,
+    logs: Logs,
+    graph: Graph,
+    /// What each log has mentioned, by log.
+    names: Vec<Names>,
+    /// The order in which changes were applied: stretches of (log, number of changes).
+    order: Vec<(u32, u32)>,
+    containers: Containers,
+    pending: Option<Pending>,
+    /// Somebody was told the version: the pending change must not grow any more.
+    cut: AtomicBool,
+    /// What `take_batch` has not handed out: (log, first seq).
+    untaken: Vec<(u32, u64)>,
+}
+
+impl Doc {
+    /// An empty document in which `replica` writes. Draw a fresh id (`ReplicaId::random`) for every writer: two writers
+    /// with one id fork the document.
+    pub fn new(replica: ReplicaId) -> Self {
+        Self {
+            me: replica,
+            clock: Clock::new(),
+            logs: Logs::new(),
+            graph: Graph::default(),
+            names: Vec::new(),
+            order: Vec::new(),
+            containers: Containers::new(),
+            pending: None,
+            cut: AtomicBool::new(false),
+            untaken: Vec::new(),
+        }
+    }
+
+    /// The replica that writes here.
+    pub fn replica(&self) -> ReplicaId {
+        self.me
+    }
+
+    /// Tells the document the time, in milliseconds since the Unix epoch; changes made from now on carry it.
+    pub fn set_now(&mut self, now_ms: u64) {
+        self.clock.set_now(now_ms);
+    }
+
+    /// The largest time seen or given to a change.
+    pub fn last_time(&self) -> Hlc {
+        self.clock.last()
+    }
+
+    /// What is known here, own edits included. It cuts: edits made from now on are a new change. O(replicas).
+    pub fn version(&self) -> VersionVector {
+        let mut version = self.logs.version();
+        if let Some(pending) = &self.pending {
+            version.raise(self.me, pending.end());
+            self.cut.store(true, Ordering::Relaxed);
+        }
+        version
+    }
+
+    /// Whether nothing was ever written.
+    pub fn is_empty(&self) -> bool {
+        self.logs.is_empty() && self.pending.is_none()
+    }
+
+    /// The ends of all logs with their digests, for the sync engine. Seals the pending change.
+    pub fn log_states(&mut self) -> Vec<LogState> {
+        self.commit(None);
+        self.logs.state()
+    }
+}

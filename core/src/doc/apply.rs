@@ -1,0 +1,189 @@
+//! Applying sealed changes: names are resolved, operations go to their containers, the graph grows.
+
+use std::collections::BTreeMap;
+
+use super::Doc;
+use crate::clock::Hlc;
+use crate::crdt::{Containers, Context, Handle, Place};
+use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
+use crate::id::OpId;
+use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
+
+/// What a log means by a container that it has mentioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binding {
+    /// No operation has used it yet.
+    Unbound,
+    Bound(Handle),
+    /// It cannot exist; operations on it have no effect.
+    Invalid,
+}
+
+/// What a log has mentioned, and what that means here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) log: LogNames,
+    bindings: Vec<Binding>,
+    /// The way back: which index means a container.
+    indices: BTreeMap<Handle, u32>,
+    /// A body could not be read: what later ones mention is unknown, so they have no effect either.
+    opaque: bool,
+}
+
+impl Names {
+    pub(super) fn index_of(&self, handle: Handle) -> Option<u32> {
+        if handle == Handle::ROOT {
+            return Some(ROOT);
+        }
+        self.indices.get(&handle).copied()
+    }
+
+    pub(super) fn declare(&mut self, decl: ContainerDecl, handle: Handle) -> u32 {
+        self.bindings.resize(self.log.containers.len(), Binding::Unbound);
+        self.bindings.push(Binding::Bound(handle));
+        let index = self.log.declare(decl);
+        self.indices.insert(handle, index);
+        index
+    }
+
+    pub(super) fn reset(&mut self, mark: crate::op::NamesMark) {
+        self.log.reset(mark);
+        self.bindings.truncate(self.log.containers.len());
+        self.indices.retain(|_, index| *index as usize <= self.log.containers.len());
+    }
+}
+
+/// The operation that a log means by an element.
+pub(super) fn resolve_element(names: &LogNames, logs: &Logs, author: u32, element: ElementRef) -> Option<Dot> {
+    let log = match element.name.checked_sub(1) {
+        None => author,
+        Some(other) => logs.find(names.replicas[other as usize])?,
+    };
+    Some(Dot { log, seq: element.seq })
+}
+
+impl Doc {
+    pub(super) fn names_of(&mut self, log: u32) -> &mut Names {
+        if self.names.len() <= log as usize {
+            self.names.resize_with(log as usize + 1, Names::default);
+        }
+        &mut self.names[log as usize]
+    }
+
+    /// Applies a change that was just added to its log. Returns the operations that are invalid where they stand.
+    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Vec<OpId> {
+        let parents = change.parents();
+        let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
+        let ops = change.header.ops;
+        let bytes = self.logs.change(change.first.log, change.index);
+        let invalid = match change.header.body(bytes) {
+            Ok(body) => {
+                let body = body.into_owned();
+                self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body)
+            }
+            Err(_) => {
+                self.names_of(change.first.log).opaque = true;
+                vec![self.op_id(change.first)]
+            }
+        };
+        self.graph.push(change.first, ops as u32, &change.deps);
+        invalid
+    }
+
+    pub(super) fn apply_body(
+        &mut self,
+        first: Dot,
+        ops: u64,
+        hlc: Hlc,
+        lamport: u64,
+        past: &Past,
+        body: &[u8],
+    ) -> Vec<OpId> {
+        let names = self.names_of(first.log);
+        let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
+        let Some(runs) = runs else {
+            names.opaque = true;
+            return vec![self.op_id(first)];
+        };
+        let names = &mut self.names[first.log as usize];
+        names.bindings.resize(names.log.containers.len(), Binding::Unbound);
+        let (mut done, mut invalid) = (0, Vec::new());
+        for placed in runs {
+            let (dot, count) = (first.plus(done), placed.run.ops());
+            let names = &mut self.names[first.log as usize];
+            let context = Context { dot, hlc, lamport: lamport + u64::from(done), past, logs: &self.logs };
+            let valid = bind(names, &mut self.containers, &context, placed.container).is_some_and(|handle| {
+                let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
+                self.containers.apply(&context, handle, placed.run, element)
+            });
+            if !valid {
+                invalid.push(OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) });
+            }
+            done += count;
+        }
+        invalid
+    }
+
+    fn op_id(&self, dot: Dot) -> OpId {
+        OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) }
+    }
+
+    /// Remembers that the next change of `log` was applied now.
+    pub(super) fn note_order(&mut self, log: u32) {
+        match self.order.last_mut() {
+            Some((last, changes)) if *last == log => *changes += 1,
+            _ => self.order.push((log, 1)),
+        }
+    }
+
+    /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
+    pub(super) fn rebuild(&mut self) {
+        let changes = self.changes_in_order();
+        let own = self.logs.find(self.me).map(|log| (log, self.names_of(log).clone()));
+        let events = self.containers.pause_listening();
+        self.containers.clear();
+        self.graph = Graph::default();
+        self.names.iter_mut().for_each(|names| *names = Names::default());
+        for change in &changes {
+            self.apply_change(change);
+        }
+        if let Some((log, names)) = own {
+            self.reapply_pending(&names.log);
+            self.names[log as usize] = names;
+        }
+        self.containers.resume_listening(events);
+    }
+
+    fn changes_in_order(&self) -> Vec<LoggedChange> {
+        let mut replays: Vec<_> = (0..self.logs.len() as u32).map(|log| self.logs.replay(log)).collect();
+        let mut changes = Vec::new();
+        for (log, count) in &self.order {
+            changes.extend(replays[*log as usize].by_ref().take(*count as usize).flatten().map(|(change, _)| change));
+        }
+        changes
+    }
+}
+
+/// What the log means by a container, settled when the first operation uses it.
+fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Option<Handle> {
+    let Some(at) = index.checked_sub(1).map(|at| at as usize) else { return Some(Handle::ROOT) };
+    match names.bindings[at] {
+        Binding::Bound(handle) => return Some(handle),
+        Binding::Invalid => return None,
+        Binding::Unbound => {}
+    }
+    let decl = names.log.containers[at].clone();
+    let handle = bind(names, containers, context, decl.parent).and_then(|parent| {
+        let place = match decl.key {
+            Key::Name(name) => Place::Name(name),
+            Key::Element(element) => {
+                let dot = resolve_element(&names.log, context.logs, context.dot.log, element)?;
+                Place::Element(Some(dot).filter(|dot| context.past.contains(*dot))?)
+            }
+        };
+        containers.get_or_make(parent, place, decl.kind)
+    });
+    names.bindings[at] = handle.map_or(Binding::Invalid, Binding::Bound);
+    names.indices.extend(handle.map(|handle| (handle, index)));
+    handle
+}

@@ -1,0 +1,206 @@
+//! Patches: what edits and imports did to the view, for a user interface to follow.
+
+use serde::Serialize;
+
+use super::Doc;
+use crate::crdt::{Content, Event, Handle, Place};
+use crate::op::{ContainerKind, Value};
+
+/// One step on the way to a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PathItem {
+    /// A key of a map.
+    Key(String),
+    /// An index of a list.
+    Index(u32),
+}
+
+/// A difference in the view of one container. Apply patches in order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Patch {
+    /// Where the container is now, `None` if it is not shown any more.
+    pub path: Option<Vec<PathItem>>,
+    /// The container.
+    #[serde(serialize_with = "number")]
+    pub container: Handle,
+    /// The difference.
+    #[serde(flatten)]
+    pub kind: PatchKind,
+    /// Whether it was made here (and not imported).
+    pub local: bool,
+}
+
+/// What changed. Text positions are given in Unicode scalar values and in UTF-16 code units.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum PatchKind {
+    /// What a map key reads (`None`: nothing any more).
+    MapSet {
+        /// The key.
+        key: String,
+        /// What it reads.
+        value: Option<PatchValue>,
+    },
+    /// Elements came into a list.
+    ListInsert {
+        /// The index of the first.
+        index: u32,
+        /// The elements.
+        values: Vec<Option<PatchValue>>,
+    },
+    /// Elements left a list.
+    ListDelete {
+        /// The index of the first.
+        index: u32,
+        /// How many.
+        len: u32,
+    },
+    /// An element changed its value.
+    ListSet {
+        /// The index.
+        index: u32,
+        /// What it reads.
+        value: Option<PatchValue>,
+    },
+    /// Characters were inserted.
+    TextInsert {
+        /// Position in Unicode scalar values.
+        index: u32,
+        /// Offset in UTF-16 code units.
+        index_utf16: u32,
+        /// The characters.
+        text: String,
+    },
+    /// Characters were deleted.
+    TextDelete {
+        /// Position in Unicode scalar values.
+        index: u32,
+        /// Number of Unicode scalar values.
+        len: u32,
+        /// Offset in UTF-16 code units.
+        index_utf16: u32,
+        /// Number of UTF-16 code units.
+        len_utf16: u32,
+    },
+    /// A counter changed.
+    Counter {
+        /// By how much.
+        by: i64,
+    },
+    /// A register changed.
+    Register {
+        /// What it reads.
+        value: Option<PatchValue>,
+    },
+    /// A value came into a set.
+    SetAdd {
+        /// The value.
+        value: PatchValue,
+    },
+    /// A value left a set.
+    SetRemove {
+        /// The value.
+        value: PatchValue,
+    },
+}
+
+/// A value in a patch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum PatchValue {
+    /// JSON's null.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// A string.
+    String(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A container of this kind; patches of its own tell what is in it.
+    Container {
+        /// The kind.
+        container: ContainerKind,
+    },
+}
+
+impl From<Value> for PatchValue {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(value),
+            Value::Int(value) => Self::Int(value),
+            Value::Float(value) => Self::Float(value),
+            Value::String(value) => Self::String(value),
+            Value::Bytes(value) => Self::Bytes(value),
+            Value::Container(container) => Self::Container { container },
+        }
+    }
+}
+
+fn number<S: serde::Serializer>(handle: &Handle, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(handle.to_u32())
+}
+
+impl Doc {
+    /// Begins or ends to record patches.
+    pub fn record_patches(&mut self, on: bool) {
+        self.containers.listen(on);
+    }
+
+    /// The patches since the last call.
+    pub fn take_patches(&mut self) -> Vec<Patch> {
+        let events = self.containers.take_events();
+        let mut last: Option<(Handle, Option<Vec<PathItem>>)> = None;
+        let patches = events.into_iter().map(|(container, local, event)| {
+            let path = match &last {
+                Some((handle, path)) if *handle == container => path.clone(),
+                _ => self.path(container),
+            };
+            last = Some((container, path.clone()));
+            Patch { path, container, kind: event.into(), local }
+        });
+        patches.collect()
+    }
+
+    /// The way from the root to a container, `None` if it is not shown.
+    pub fn path(&self, handle: Handle) -> Option<Vec<PathItem>> {
+        let (mut path, mut at) = (Vec::new(), handle);
+        while at != Handle::ROOT {
+            let (parent, place) = self.containers.place(at);
+            path.push(match (place, self.containers.content(parent)) {
+                (Place::Name(name), _) => PathItem::Key(name.clone()),
+                (Place::Element(element), Content::List(list)) => PathItem::Index(list.index_of(*element)?),
+                _ => return None,
+            });
+            at = parent;
+        }
+        path.reverse();
+        Some(path)
+    }
+}
+
+impl From<Event> for PatchKind {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::MapSet { key, value } => Self::MapSet { key, value: value.map(Into::into) },
+            Event::ListInsert { index, values } => {
+                Self::ListInsert { index, values: values.into_iter().map(|value| value.map(Into::into)).collect() }
+            }
+            Event::ListDelete { index, len } => Self::ListDelete { index, len },
+            Event::ListSet { index, value } => Self::ListSet { index, value: value.map(Into::into) },
+            Event::TextInsert { index, index_utf16, text } => Self::TextInsert { index, index_utf16, text },
+            Event::TextDelete { index, len, index_utf16, len_utf16 } => {
+                Self::TextDelete { index, len, index_utf16, len_utf16 }
+            }
+            Event::Counter { by } => Self::Counter { by },
+            Event::Register { value } => Self::Register { value: value.map(Into::into) },
+            Event::SetAdd { value } => Self::SetAdd { value: value.into() },
+            Event::SetRemove { value } => Self::SetRemove { value: value.into() },
+        }
+    }
+}
