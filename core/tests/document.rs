@@ -291,3 +291,19 @@ fn a_transaction_that_is_too_large_is_refused_and_leaves_no_trace() -> Outcome {
     assert_eq!(b.to_json(), json!({ "l": [2] }));
     Ok(())
 }
+
+/// Bug class C: nesting is bounded, and a chain that is deeper has no effect, without a deep recursion anywhere.
+#[test]
+fn containers_nested_too_deeply_are_refused() -> Outcome {
+    let mut a = doc(1);
+    let refused = a.change(|tx| {
+        let mut handle = tx.root().handle();
+        for _ in 0..200 {
+            handle = tx.map_at(handle)?.get_or_create("deeper", ContainerKind::Map)?;
+        }
+        Ok(())
+    });
+    assert!(matches!(refused, Err(EditError::TooDeep(_))));
+    assert!(a.is_empty());
+    Ok(())
+}

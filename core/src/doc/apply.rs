@@ -164,26 +164,31 @@ impl Doc {
     }
 }
 
-/// What the log means by a container, settled when the first operation uses it.
+/// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not
+/// recursed: a hostile log may declare a chain of any length.
 fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Option<Handle> {
-    let Some(at) = index.checked_sub(1).map(|at| at as usize) else { return Some(Handle::ROOT) };
-    match names.bindings[at] {
-        Binding::Bound(handle) => return Some(handle),
-        Binding::Invalid => return None,
-        Binding::Unbound => {}
-    }
-    let decl = names.log.containers[at].clone();
-    let handle = bind(names, containers, context, decl.parent).and_then(|parent| {
+    let mut unbound = Vec::new();
+    let mut at = index;
+    let mut parent = loop {
+        let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Some(Handle::ROOT) };
+        match binding {
+            Binding::Bound(handle) => break Some(handle),
+            Binding::Invalid => break None,
+            Binding::Unbound => unbound.push(at),
+        }
+        at = names.log.containers[at as usize - 1].parent;
+    };
+    for index in unbound.into_iter().rev() {
+        let decl = names.log.containers[index as usize - 1].clone();
         let place = match decl.key {
-            Key::Name(name) => Place::Name(name),
-            Key::Element(element) => {
-                let dot = resolve_element(&names.log, context.logs, context.dot.log, element)?;
-                Place::Element(Some(dot).filter(|dot| context.past.contains(*dot))?)
-            }
+            Key::Name(name) => Some(Place::Name(name)),
+            Key::Element(element) => resolve_element(&names.log, context.logs, context.dot.log, element)
+                .filter(|dot| context.past.contains(*dot))
+                .map(Place::Element),
         };
-        containers.get_or_make(parent, place, decl.kind)
-    });
-    names.bindings[at] = handle.map_or(Binding::Invalid, Binding::Bound);
-    names.indices.extend(handle.map(|handle| (handle, index)));
-    handle
+        parent = parent.zip(place).and_then(|(parent, place)| containers.get_or_make(parent, place, decl.kind));
+        names.bindings[index as usize - 1] = parent.map_or(Binding::Invalid, Binding::Bound);
+        names.indices.extend(parent.map(|handle| (handle, index)));
+    }
+    parent
 }

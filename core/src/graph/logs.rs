@@ -210,7 +210,9 @@ impl Logs {
             let fork = if seq < stored {
                 !log.is_some_and(|log| log.holds(seq, change))
             } else if seq < head.end {
-                !queue.iter().any(|known| known.header.first_seq == seq && known.bytes == change)
+                !queue
+                    .binary_search_by_key(&seq, |known| known.header.first_seq)
+                    .is_ok_and(|at| queue[at].bytes == change)
             } else {
                 let header = head.read(change)?;
                 queue.push_back(Candidate { header, head: head.clone(), bytes: change.to_vec() });

@@ -71,7 +71,7 @@ impl TextMut<'_> {
     /// # Errors
     /// If the offset is past the end or inside a surrogate pair, or the transaction or the log is full.
     pub fn insert_utf16(&mut self, offset: usize, text: &str) -> Result<(), EditError> {
-        let pos = self.from_utf16(offset)?;
+        let pos = self.scalar_position(offset)?;
         self.insert(pos, text)
     }
 
@@ -80,12 +80,12 @@ impl TextMut<'_> {
     /// # Errors
     /// If the range goes past the end or cuts a surrogate pair, or the transaction or the log is full.
     pub fn delete_utf16(&mut self, offset: usize, len: usize) -> Result<(), EditError> {
-        let start = self.from_utf16(offset)?;
-        let end = self.from_utf16(offset.saturating_add(len))?;
+        let start = self.scalar_position(offset)?;
+        let end = self.scalar_position(offset.saturating_add(len))?;
         self.delete(start, end - start)
     }
 
-    fn from_utf16(&self, offset: usize) -> Result<usize, EditError> {
+    fn scalar_position(&self, offset: usize) -> Result<usize, EditError> {
         let (rope, len) = (self.state().rope(), self.len_utf16());
         let fail = EditError::OutOfRange { what: "UTF-16 offset", index: offset, len };
         let pos = rope.try_utf16_cu_to_char(offset).map_err(|_| fail)?;
