@@ -14,6 +14,9 @@ pub const MAX_DRIFT_MS: u64 = 60_000;
 /// consecutive changes then differ by one, which the change format stores in no bytes at all.
 const HOLD_MS: u64 = 1_000;
 
+/// What a clock that was never told the time still believes: half of what 48 bits can hold.
+const FAR_FUTURE_MS: u64 = 1 << 47;
+
 /// A point in hybrid time. A full counter carries into the milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hlc(u64);
@@ -101,7 +104,8 @@ impl Clock {
         if remote <= self.last {
             return true;
         }
-        let trusted = remote.ms() <= self.now_ms.max(self.last.ms()).saturating_add(MAX_DRIFT_MS) || self.now_ms == 0;
+        let reach = if self.now_ms == 0 { FAR_FUTURE_MS } else { self.now_ms.max(self.last.ms()) + MAX_DRIFT_MS };
+        let trusted = remote.ms() <= reach;
         if trusted {
             self.last = remote;
         }

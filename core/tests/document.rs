@@ -307,3 +307,22 @@ fn containers_nested_too_deeply_are_refused() -> Outcome {
     assert!(a.is_empty());
     Ok(())
 }
+
+/// Bug class E: a replica whose own clock was far ahead once goes on writing after it was set right.
+#[test]
+fn a_clock_set_back_by_years_never_stops_a_log() -> Outcome {
+    let mut a = doc(1);
+    a.set_now(4_000_000_000_000);
+    a.change(|tx| tx.root().set("k", "from the future"))?;
+    let saved = a.save();
+    let (mut a, mut b) = (Doc::load(ReplicaId::from(1), &saved)?, doc(2));
+    a.set_now(1_700_000_000_000);
+    a.change(|tx| tx.root().set("k", "now"))?;
+    b.set_now(1_700_000_000_000);
+    exchange(&mut a, &mut b)?;
+    b.change(|tx| tx.root().set("k", "later"))?;
+    exchange(&mut a, &mut b)?;
+    assert_eq!(a.root().values("k"), ["later".into()]);
+    assert!(b.last_time().ms() < 1_700_000_100_000, "the future did not spread");
+    Ok(())
+}

@@ -54,7 +54,9 @@ impl Doc {
         let first = Dot { log, seq: self.logs.end(log) as u32 };
         let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != log).collect();
         let body = BodyWriter::new(&self.names[log as usize].log);
-        let (hlc, lamport) = (self.clock.tick(), self.graph.next_lamport());
+        // Our own log may lie ahead of a clock that was set back, or that does not believe it.
+        let after_own = self.logs.head(log).hlc.next().unwrap_or(Hlc::ZERO);
+        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
         self.pending = Some(Pending { first, hlc, lamport, deps, body });
         first
     }
@@ -123,7 +125,8 @@ impl Doc {
         if pending.body.bytes() + run_bytes(run) + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
-        if pending.end() + u64::from(run.ops()) > MAX_SEQ {
+        let own = self.logs.head(pending.first.log);
+        if pending.end() + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
             return Err(EditError::LogFull { max: MAX_SEQ });
         }
         Ok(())
