@@ -21,3 +21,8 @@ pub use crdt::Handle;
 pub use doc::{Doc, EditError, Imported, Patch, Transaction};
 pub use id::{DocName, InvalidId, Lineage, OpId, ReplicaId, VersionVector};
 pub use op::{ContainerKind, Value};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
