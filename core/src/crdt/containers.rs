@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::counter::CounterState;
 use super::set::SetState;
 use super::{Context, Event, ListState, MapState, MultiValue, TextState};
@@ -29,13 +31,23 @@ impl Handle {
 }
 
 /// Where in its parent a container lives.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
     /// Under this key of a map.
-    Name(String),
+    Name(&'a str),
     /// In this element of a list.
     Element(Dot),
 }
+
+/// A place, owned.
+#[derive(Clone, Debug)]
+enum Spot {
+    Name(String),
+    Element(Dot),
+}
+
+/// The containers at one place, ordered by kind.
+type Kinds = SmallVec<[(ContainerKind, Handle); 1]>;
 
 /// The state of a container.
 #[derive(Clone, Debug)]
@@ -75,17 +87,33 @@ impl Content {
 #[derive(Clone, Debug)]
 struct Container {
     parent: Handle,
-    place: Place,
+    spot: Spot,
     kind: ContainerKind,
     depth: u32,
     content: Content,
+    named: BTreeMap<String, Kinds>,
+    in_elements: BTreeMap<Dot, Kinds>,
+}
+
+impl Container {
+    fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32) -> Self {
+        let content = Content::new(kind);
+        Self { parent, spot, kind, depth, content, named: BTreeMap::new(), in_elements: BTreeMap::new() }
+    }
+
+    fn at(&self, place: Place<'_>) -> &[(ContainerKind, Handle)] {
+        let kinds = match place {
+            Place::Name(name) => self.named.get(name),
+            Place::Element(dot) => self.in_elements.get(&dot),
+        };
+        kinds.map_or(&[], SmallVec::as_slice)
+    }
 }
 
 /// Every container, and the events since somebody began to listen.
 #[derive(Clone, Debug)]
 pub(crate) struct Containers {
     all: Vec<Container>,
-    index: BTreeMap<(Handle, Place, ContainerKind), Handle>,
     /// Container, made here, what happened.
     events: Option<Vec<(Handle, bool, Event)>>,
     local: bool,
@@ -93,14 +121,8 @@ pub(crate) struct Containers {
 
 impl Containers {
     pub(crate) fn new() -> Self {
-        let root = Container {
-            parent: Handle::ROOT,
-            place: Place::Name(String::new()),
-            kind: ContainerKind::Map,
-            depth: 0,
-            content: Content::new(ContainerKind::Map),
-        };
-        Self { all: vec![root], index: BTreeMap::new(), events: None, local: false }
+        let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0);
+        Self { all: vec![root], events: None, local: false }
     }
 
     /// Empties every container; handles stay.
@@ -123,9 +145,13 @@ impl Containers {
     }
 
     /// Parent and place; the root is its own parent.
-    pub(crate) fn place(&self, handle: Handle) -> (Handle, &Place) {
+    pub(crate) fn place(&self, handle: Handle) -> (Handle, Place<'_>) {
         let container = &self.all[handle.0 as usize];
-        (container.parent, &container.place)
+        let place = match &container.spot {
+            Spot::Name(name) => Place::Name(name),
+            Spot::Element(dot) => Place::Element(*dot),
+        };
+        (container.parent, place)
     }
 
     /// The handle with this number.
@@ -133,47 +159,51 @@ impl Containers {
         ((number as usize) < self.all.len()).then_some(Handle(number))
     }
 
-    pub(crate) fn child(&self, parent: Handle, place: &Place, kind: ContainerKind) -> Option<Handle> {
-        self.index.get(&(parent, place.clone(), kind)).copied()
+    pub(crate) fn child(&self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
+        let at = self.all[parent.0 as usize].at(place);
+        at.iter().find(|(other, _)| *other == kind).map(|(_, handle)| *handle)
     }
 
-    /// All containers that live inside `parent`, ordered by place and kind.
-    pub(crate) fn children(&self, parent: Handle) -> impl Iterator<Item = (&Place, ContainerKind, Handle)> {
-        let from = (parent, Place::Name(String::new()), ContainerKind::Map);
-        let inside = self.index.range(from..).take_while(move |((of, ..), _)| *of == parent);
-        inside.map(|((_, place, kind), handle)| (place, *kind, *handle))
+    /// The keys of a map under which containers were ever made, with the containers.
+    pub(crate) fn named(&self, parent: Handle) -> impl Iterator<Item = (&str, &[(ContainerKind, Handle)])> {
+        self.all[parent.0 as usize].named.iter().map(|(name, kinds)| (name.as_str(), kinds.as_slice()))
     }
 
     /// The containers of any kind at one place, ordered by kind.
-    pub(crate) fn at_place(&self, parent: Handle, place: &Place) -> impl Iterator<Item = Handle> {
-        ContainerKind::ALL.into_iter().filter_map(move |kind| self.child(parent, place, kind))
+    pub(crate) fn at_place(&self, parent: Handle, place: Place<'_>) -> impl Iterator<Item = Handle> {
+        self.all[parent.0 as usize].at(place).iter().map(|(_, handle)| *handle)
     }
 
     /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
-    pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place, kind: ContainerKind) -> Option<Handle> {
-        if let Some(handle) = self.index.get(&(parent, place.clone(), kind)) {
-            return Some(*handle);
+    pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
+        if let Some(handle) = self.child(parent, place, kind) {
+            return Some(handle);
         }
         let depth = self.all[parent.0 as usize].depth + 1;
-        let fits = match (self.content(parent), &place) {
-            (Content::Map(_), Place::Name(_)) => true,
-            (Content::List(list), Place::Element(dot)) => list.has(*dot),
-            _ => false,
+        let spot = match (self.content(parent), place) {
+            (Content::Map(_), Place::Name(name)) => Spot::Name(name.to_owned()),
+            (Content::List(list), Place::Element(dot)) if list.has(dot) => Spot::Element(dot),
+            _ => return None,
         };
-        if !fits || depth > MAX_DEPTH {
+        if depth > MAX_DEPTH {
             return None;
         }
         let handle = Handle(self.all.len() as u32);
-        self.all.push(Container { parent, place: place.clone(), kind, depth, content: Content::new(kind) });
-        self.index.insert((parent, place, kind), handle);
+        let around = &mut self.all[parent.0 as usize];
+        let kinds = match &spot {
+            Spot::Name(name) => around.named.entry(name.clone()).or_default(),
+            Spot::Element(dot) => around.in_elements.entry(*dot).or_default(),
+        };
+        kinds.push((kind, handle));
+        kinds.sort_unstable();
+        self.all.push(Container::new(parent, spot, kind, depth));
         Some(handle)
     }
 
     /// Whether anything is in the container or in one inside it.
     pub(crate) fn has_content(&self, handle: Handle) -> bool {
         !self.content(handle).is_empty()
-            || self.kind(handle) == ContainerKind::Map
-                && self.children(handle).any(|(_, _, child)| self.has_content(child))
+            || self.named(handle).any(|(_, kinds)| kinds.iter().any(|(_, child)| self.has_content(*child)))
     }
 
     /// Applies a run of operations; `false` if it is invalid where it stands, in which case it had no effect.
@@ -186,7 +216,7 @@ impl Containers {
         element: impl Fn(ElementRef) -> Option<Dot>,
     ) -> bool {
         let mut events = self.events.is_some().then(Vec::new);
-        let mentioned = mentioned(context, &run, &element);
+        let mentioned = Mentioned::new(context, &run, &element);
         let content = &mut self.all[handle.0 as usize].content;
         let valid = match (content, run) {
             (Content::Text(text), OpRun::TextInsert { pos, chars, text: added }) => {
@@ -217,9 +247,7 @@ impl Containers {
             all.extend(new.into_iter().map(|event| (handle, self.local, event)));
         }
         if valid {
-            for (place, kind) in mentioned {
-                self.get_or_make(handle, place, kind);
-            }
+            mentioned.make(self, handle);
         }
         valid
     }
@@ -258,24 +286,34 @@ impl Containers {
 }
 
 /// The containers that a run's values name: they exist from then on, if empty.
-fn mentioned(
-    context: &Context<'_>,
-    run: &OpRun<'_>,
-    element: impl Fn(ElementRef) -> Option<Dot>,
-) -> Vec<(Place, ContainerKind)> {
-    match run {
-        OpRun::MapSet { key, value: Value::Container(kind) } => vec![(Place::Name((*key).to_owned()), *kind)],
-        OpRun::ListSet { element: set, value: Value::Container(kind) } => {
-            element(*set).map(|dot| (Place::Element(dot), *kind)).into_iter().collect()
+struct Mentioned(Vec<(Spot, ContainerKind)>);
+
+impl Mentioned {
+    fn new(context: &Context<'_>, run: &OpRun<'_>, element: impl Fn(ElementRef) -> Option<Dot>) -> Self {
+        Self(match run {
+            OpRun::MapSet { key, value: Value::Container(kind) } => vec![(Spot::Name((*key).to_owned()), *kind)],
+            OpRun::ListSet { element: set, value: Value::Container(kind) } => {
+                element(*set).map(|dot| (Spot::Element(dot), *kind)).into_iter().collect()
+            }
+            OpRun::ListInsert { values, .. } => {
+                let containers = values.iter().zip(0..).filter_map(|(value, i)| match value {
+                    Value::Container(kind) => Some((Spot::Element(context.dot.plus(i)), *kind)),
+                    _ => None,
+                });
+                containers.collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    fn make(self, containers: &mut Containers, parent: Handle) {
+        for (spot, kind) in self.0 {
+            let place = match &spot {
+                Spot::Name(name) => Place::Name(name),
+                Spot::Element(dot) => Place::Element(*dot),
+            };
+            containers.get_or_make(parent, place, kind);
         }
-        OpRun::ListInsert { values, .. } => {
-            let kinds = values.iter().enumerate().filter_map(|(i, value)| match value {
-                Value::Container(kind) => Some((Place::Element(context.dot.plus(i as u32)), *kind)),
-                _ => None,
-            });
-            kinds.collect()
-        }
-        _ => Vec::new(),
     }
 }
 

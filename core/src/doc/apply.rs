@@ -180,9 +180,9 @@ fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, i
     };
     for index in unbound.into_iter().rev() {
         let decl = names.log.containers[index as usize - 1].clone();
-        let place = match decl.key {
+        let place = match &decl.key {
             Key::Name(name) => Some(Place::Name(name)),
-            Key::Element(element) => resolve_element(&names.log, context.logs, context.dot.log, element)
+            Key::Element(element) => resolve_element(&names.log, context.logs, context.dot.log, *element)
                 .filter(|dot| context.past.contains(*dot))
                 .map(Place::Element),
         };

@@ -104,13 +104,13 @@ impl SetMut<'_> {
 
 impl Doc {
     /// The container of this kind at a place, made if there is none.
-    fn child_at(&mut self, parent: Handle, place: Place, kind: ContainerKind) -> Result<Handle, EditError> {
+    fn child_at(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Result<Handle, EditError> {
         let fail = || EditError::TooDeep(format!("container {}", parent.to_u32()));
         self.containers.get_or_make(parent, place, kind).ok_or_else(fail)
     }
 
     /// Takes back everything that was seen in the containers at a place.
-    fn clear_place(&mut self, parent: Handle, place: &Place) -> Result<(), EditError> {
+    fn clear_place(&mut self, parent: Handle, place: Place<'_>) -> Result<(), EditError> {
         let inside: Vec<Handle> = self.containers.at_place(parent, place).collect();
         for handle in inside {
             if self.containers.has_content(handle) {
@@ -124,9 +124,9 @@ impl Doc {
         let run = match self.containers.content(handle) {
             Content::Map(map) => {
                 let keys: Vec<String> = map.keys().map(str::to_owned).collect();
-                let places: Vec<Place> = self.containers.children(handle).map(|(place, ..)| place.clone()).collect();
-                for place in places {
-                    self.clear_place(handle, &place)?;
+                let made: Vec<String> = self.containers.named(handle).map(|(name, _)| name.to_owned()).collect();
+                for name in &made {
+                    self.clear_place(handle, Place::Name(name))?;
                 }
                 return keys.iter().try_for_each(|key| self.push_op(handle, OpRun::MapDelete { key }));
             }

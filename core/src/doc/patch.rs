@@ -173,8 +173,8 @@ impl Doc {
         while at != Handle::ROOT {
             let (parent, place) = self.containers.place(at);
             path.push(match (place, self.containers.content(parent)) {
-                (Place::Name(name), _) => PathItem::Key(name.clone()),
-                (Place::Element(element), Content::List(list)) => PathItem::Index(list.index_of(*element)?),
+                (Place::Name(name), _) => PathItem::Key(name.to_owned()),
+                (Place::Element(element), Content::List(list)) => PathItem::Index(list.index_of(element)?),
                 _ => return None,
             });
             at = parent;

@@ -139,11 +139,14 @@ impl Doc {
             return index;
         }
         let (parent, place) = self.containers.place(handle);
-        let place = place.clone();
+        let (name, element) = match place {
+            Place::Name(name) => (Some(name.to_owned()), None),
+            Place::Element(dot) => (None, Some(dot)),
+        };
         let parent = self.own_index(parent);
-        let key = match place {
-            Place::Name(name) => Key::Name(name),
-            Place::Element(dot) => Key::Element(self.own_element(dot)),
+        let key = match (name, element) {
+            (Some(name), _) => Key::Name(name),
+            (None, element) => Key::Element(self.own_element(element.expect("a place is one of the two"))),
         };
         let kind = self.containers.kind(handle);
         self.names_of(log).declare(ContainerDecl { parent, key, kind }, handle)

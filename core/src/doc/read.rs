@@ -34,8 +34,8 @@ macro_rules! views {
         impl Doc {
             /// The container of this kind and name in the root map.
             pub fn $by_name(&self, name: &str) -> $name<'_> {
-                let place = Place::Name(name.to_owned());
-                $name { doc: self, handle: self.containers.child(Handle::ROOT, &place, ContainerKind::$kind) }
+                let handle = self.containers.child(Handle::ROOT, Place::Name(name), ContainerKind::$kind);
+                $name { doc: self, handle }
             }
 
             /// The container behind a handle; empty if it is of another kind.
@@ -101,7 +101,7 @@ impl Doc {
 
     /// What is read at a place whose register is `values`: the winner; without one, a container that has content
     /// (somebody edited inside it while somebody else deleted it).
-    fn entry(&self, parent: Handle, place: &Place, values: Option<&MultiValue>) -> Option<Entry> {
+    fn entry(&self, parent: Handle, place: Place<'_>, values: Option<&MultiValue>) -> Option<Entry> {
         match values.and_then(MultiValue::get) {
             Some(Value::Container(kind)) => match self.containers.child(parent, place, *kind) {
                 Some(handle) => Some(Entry::Container(*kind, handle)),
@@ -132,7 +132,7 @@ impl<'a> MapRef<'a> {
     /// What a key reads: a plain value or a container.
     pub fn entry(&self, key: &str) -> Option<Entry> {
         let (handle, map) = (self.handle?, self.state()?);
-        self.doc.entry(handle, &Place::Name(key.to_owned()), map.get(key))
+        self.doc.entry(handle, Place::Name(key), map.get(key))
     }
 
     /// The value that a key reads; `Value::Container` for a container.
@@ -150,11 +150,8 @@ impl<'a> MapRef<'a> {
     pub fn keys(&self) -> Vec<String> {
         let (Some(handle), Some(map)) = (self.handle, self.state()) else { return Vec::new() };
         let mut keys: BTreeSet<&str> = map.keys().collect();
-        for (place, _, child) in self.doc.containers.children(handle) {
-            if let Place::Name(name) = place
-                && !keys.contains(name.as_str())
-                && self.doc.containers.has_content(child)
-            {
+        for (name, kinds) in self.doc.containers.named(handle) {
+            if !keys.contains(name) && kinds.iter().any(|(_, child)| self.doc.containers.has_content(*child)) {
                 keys.insert(name);
             }
         }
@@ -173,7 +170,7 @@ impl<'a> MapRef<'a> {
 
     /// The container of this kind under a key, `None` if nobody has made it yet.
     pub fn child(&self, key: &str, kind: ContainerKind) -> Option<Handle> {
-        self.doc.containers.child(self.handle?, &Place::Name(key.to_owned()), kind)
+        self.doc.containers.child(self.handle?, Place::Name(key), kind)
     }
 }
 
@@ -196,7 +193,7 @@ impl<'a> ListRef<'a> {
     pub fn entry(&self, index: usize) -> Option<Entry> {
         let (handle, list) = (self.handle?, self.state()?);
         let element = list.element_at(u32::try_from(index).ok()?)?;
-        self.doc.entry(handle, &Place::Element(element), list.value(element))
+        self.doc.entry(handle, Place::Element(element), list.value(element))
     }
 
     /// The value of element number `index`; `Value::Container` for a container.
@@ -214,7 +211,7 @@ impl<'a> ListRef<'a> {
     /// What all elements read, in order. O(n).
     pub fn entries(&self) -> Vec<Entry> {
         let (Some(handle), Some(list)) = (self.handle, self.state()) else { return Vec::new() };
-        let read = |element| self.doc.entry(handle, &Place::Element(element), list.value(element));
+        let read = |element| self.doc.entry(handle, Place::Element(element), list.value(element));
         list.elements().filter_map(read).collect()
     }
 }

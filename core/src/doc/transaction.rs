@@ -106,8 +106,7 @@ impl Transaction<'_> {
     }
 
     fn named(&mut self, name: &str, kind: ContainerKind) -> Handle {
-        let place = Place::Name(name.to_owned());
-        self.doc.containers.get_or_make(Handle::ROOT, place, kind).expect("the root map holds any name")
+        self.doc.containers.get_or_make(Handle::ROOT, Place::Name(name), kind).expect("the root map holds any name")
     }
 
     /// The map behind a handle.

@@ -114,7 +114,7 @@ impl ListMut<'_> {
     /// If there is no such element, or the transaction or the log is full.
     pub fn set(&mut self, index: usize, value: impl Into<Value>) -> Result<(), EditError> {
         let dot = self.element(index)?;
-        self.doc.clear_place(self.handle, &Place::Element(dot))?;
+        self.doc.clear_place(self.handle, Place::Element(dot))?;
         let element = self.doc.own_element(dot);
         self.doc.push_op(self.handle, OpRun::ListSet { element, value: value.into() })
     }

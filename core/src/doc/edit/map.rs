@@ -28,7 +28,7 @@ impl MapMut<'_> {
     /// # Errors
     /// If the transaction or the log is full.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
-        self.doc.clear_place(self.handle, &Place::Name(key.to_owned()))?;
+        self.doc.clear_place(self.handle, Place::Name(key))?;
         self.doc.push_op(self.handle, OpRun::MapSet { key, value: value.into() })
     }
 
@@ -37,7 +37,7 @@ impl MapMut<'_> {
     /// # Errors
     /// If the transaction or the log is full.
     pub fn delete(&mut self, key: &str) -> Result<(), EditError> {
-        self.doc.clear_place(self.handle, &Place::Name(key.to_owned()))?;
+        self.doc.clear_place(self.handle, Place::Name(key))?;
         match self.doc.map_state(self.handle).and_then(|map| map.get(key)) {
             Some(_) => self.doc.push_op(self.handle, OpRun::MapDelete { key }),
             None => Ok(()),
@@ -49,7 +49,7 @@ impl MapMut<'_> {
     /// # Errors
     /// If it is nested too deeply, or the transaction or the log is full.
     pub fn set_container(&mut self, key: &str, kind: ContainerKind) -> Result<Handle, EditError> {
-        let handle = self.doc.child_at(self.handle, Place::Name(key.to_owned()), kind)?;
+        let handle = self.doc.child_at(self.handle, Place::Name(key), kind)?;
         self.set(key, kind)?;
         Ok(handle)
     }
@@ -59,7 +59,7 @@ impl MapMut<'_> {
     /// # Errors
     /// If it is nested too deeply, or the transaction or the log is full.
     pub fn get_or_create(&mut self, key: &str, kind: ContainerKind) -> Result<Handle, EditError> {
-        let handle = self.doc.child_at(self.handle, Place::Name(key.to_owned()), kind)?;
+        let handle = self.doc.child_at(self.handle, Place::Name(key), kind)?;
         let marked = self.doc.map_at(self.handle).get(key) == Some(Value::Container(kind));
         if self.handle != Handle::ROOT && !marked {
             self.doc.push_op(self.handle, OpRun::MapSet { key, value: kind.into() })?;
