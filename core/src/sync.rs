@@ -6,10 +6,16 @@
 //! changes are sent only after they were persisted; operation bodies are opaque bytes here.
 //! Not here: sockets, disks, clocks, and what changes mean (`doc`).
 
+mod access;
 mod config;
+mod conn;
 mod effect;
 mod engine;
 mod input;
+mod message;
+mod names;
+mod room;
+mod timers;
 
 pub use crate::op::LogState;
 pub use config::{Config, Limits};

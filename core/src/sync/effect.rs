@@ -41,6 +41,30 @@ pub enum CloseCode {
     Internal = 10,
 }
 
+impl CloseCode {
+    /// The code with this number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Some(match number {
+            1 => Self::Malformed,
+            2 => Self::TooLarge,
+            3 => Self::Version,
+            4 => Self::Unauthorized,
+            5 => Self::Forbidden,
+            6 => Self::InvalidChanges,
+            7 => Self::Limit,
+            8 => Self::Timeout,
+            9 => Self::GoingAway,
+            10 => Self::Internal,
+            _ => return None,
+        })
+    }
+
+    /// The number, as it stands in the closing message.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+}
+
 /// Why a document is refused while the connection lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u16)]
@@ -60,6 +84,27 @@ pub enum RefuseCode {
     Fork = 6,
     /// Too many documents are open.
     Limit = 7,
+}
+
+impl RefuseCode {
+    /// The code with this number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Some(match number {
+            1 => Self::Forbidden,
+            2 => Self::Lineage,
+            3 => Self::Unreadable,
+            4 => Self::Unknown,
+            5 => Self::NotStored,
+            6 => Self::Fork,
+            7 => Self::Limit,
+            _ => return None,
+        })
+    }
+
+    /// The number, as it stands in the message.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
 }
 
 /// Where our own changes of a document have got to. Each flag tells of everything edited so far.

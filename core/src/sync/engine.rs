@@ -1,41 +1,131 @@
 //! `Engine`: takes inputs, hands out effects, and says when it wants to be woken.
+//!
+//! Always holds: `handle` only notes what must be said; frames are made when the effects are drained, so that all that
+//! happened in between leaves in one frame per connection. Not here: what the parts do (the files beside `engine`).
 
-use std::collections::VecDeque;
+mod channel;
+mod flush;
+mod greet;
+mod local;
+mod open;
+mod receive;
+mod wake;
 
-use super::{Config, Effect, Input, SyncStatus};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::conn::Conn;
+use super::room::Room;
+use super::timers::{Owner, Timers};
+use super::{Config, ConnId, Effect, Input, SyncStatus, Token};
 use crate::id::DocName;
+
+/// What a completion is for.
+#[derive(Debug)]
+enum Task {
+    Persist(DocName),
+    Load(DocName, ConnId),
+}
 
 /// The sync engine of one process (or one relay room).
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
+    now_ms: u64,
+    rooms: BTreeMap<DocName, Room>,
+    conns: BTreeMap<ConnId, Conn>,
+    /// Documents that the driver loads for peers, and who asked.
+    asked: BTreeMap<DocName, BTreeSet<ConnId>>,
+    tasks: BTreeMap<Token, Task>,
+    next_token: u64,
+    timers: Timers,
     effects: VecDeque<Effect>,
+    dirty_rooms: BTreeSet<DocName>,
+    dirty_conns: BTreeSet<ConnId>,
 }
 
 impl Engine {
     /// An engine without documents and connections.
     pub fn new(config: Config) -> Self {
-        Self { config, effects: VecDeque::new() }
+        Self {
+            config,
+            now_ms: 0,
+            rooms: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            next_token: 0,
+            timers: Timers::default(),
+            effects: VecDeque::new(),
+            dirty_rooms: BTreeSet::new(),
+            dirty_conns: BTreeSet::new(),
+        }
     }
 
-    /// Takes an input. `now_ms` is a time in milliseconds that never runs back (it need not be the time of day).
+    /// Takes an input. `now_ms` is a time in milliseconds that does not run back (if it does, the latest one counts).
+    /// It should be the time of day where replicas outlive the process: it orders presence values across restarts.
     pub fn handle(&mut self, now_ms: u64, input: Input) {
-        let _ = (now_ms, input, &self.config);
+        self.now_ms = self.now_ms.max(now_ms);
+        match input {
+            Input::Connected { conn, role, link, credential } => self.connected(conn, role, link, credential),
+            Input::Disconnected { conn } => self.disconnected(conn),
+            Input::Received { conn, bytes } => self.received(conn, &bytes),
+            Input::Authenticated { conn, grant } => self.authenticated(conn, grant),
+            Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
+            Input::OpenFailed { doc, reason } => self.open_failed(&doc, &reason),
+            Input::Closed { doc } => self.closed(&doc),
+            Input::Edited { doc, batch } => self.edited(&doc, &batch),
+            Input::Close { conn, code, text } => self.close_for_driver(conn, code, &text),
+            Input::Persisted { token } => self.persisted(token),
+            Input::PersistFailed { token, reason } => self.persist_failed(token, &reason),
+            Input::Loaded { token, batch } => self.loaded(token, batch),
+            Input::LoadFailed { token, reason } => self.load_failed(token, &reason),
+            Input::SetPresence { doc, key, value } => self.set_presence(&doc, key, value),
+            Input::Woken => {}
+        }
+        self.wake();
     }
 
     /// The next effect. Drain it until it returns `None`, then wait for an input or the deadline.
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        if self.effects.is_empty() {
+            self.flush();
+        }
         self.effects.pop_front()
     }
 
-    /// When `Input::Woken` is due, in the same milliseconds as `handle`'s; `None` if nothing waits for time.
+    /// When `Input::Woken` is due, in the same milliseconds as `handle`'s; `None` if nothing waits for time. Valid once
+    /// the effects are drained.
     pub fn deadline(&self) -> Option<u64> {
-        None
+        self.timers.next()
     }
 
     /// Where our changes of a document have got to; `None` if it is not open here.
     pub fn status(&self, doc: &DocName) -> Option<SyncStatus> {
-        let _ = doc;
-        None
+        self.rooms.get(doc).map(Room::status)
+    }
+
+    fn token(&mut self, task: Task) -> Token {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.tasks.insert(token, task);
+        token
+    }
+
+    /// A room, about to change.
+    fn room(&mut self, doc: &DocName) -> Option<&mut Room> {
+        let room = self.rooms.get_mut(doc)?;
+        self.dirty_rooms.insert(doc.clone());
+        Some(room)
+    }
+
+    /// A connection, about to be written to.
+    fn conn(&mut self, conn: ConnId) -> Option<&mut Conn> {
+        let found = self.conns.get_mut(&conn)?;
+        self.dirty_conns.insert(conn);
+        Some(found)
+    }
+
+    fn wake_room_by(&mut self, doc: &DocName, at_ms: u64) {
+        self.timers.at_latest(Owner::Room(doc.clone()), at_ms);
     }
 }

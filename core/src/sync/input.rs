@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DocName, ReplicaId};
 use crate::op::{Batch, LogState};
 
+use super::effect::CloseCode;
+
 /// A transport connection, numbered by the driver; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
@@ -155,6 +157,16 @@ pub enum Input {
         doc: DocName,
         /// The changes, in order.
         batch: Batch,
+    },
+    /// The driver wants a connection closed (it shuts down, or a limit of its own was passed): the peer is told why,
+    /// then `Effect::Close` follows.
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        code: CloseCode,
+        /// For people.
+        text: String,
     },
     /// `Effect::Persist` completed: its changes survive a crash.
     Persisted {

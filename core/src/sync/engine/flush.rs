@@ -1,0 +1,233 @@
+//! What has gathered since the last drain becomes effects: changes to store and to import, then one frame per
+//! connection.
+//!
+//! Always holds: `Persist` and `Applied` come before any `Load` or `Send` that counts on them; equal states give equal
+//! effects in one order.
+
+use std::collections::VecDeque;
+
+use super::{Engine, Task};
+use crate::id::DocName;
+use crate::sync::conn::Conn;
+use crate::sync::message::{Blob, Message};
+use crate::sync::room::{Compared, Room, Sub, to_batch};
+use crate::sync::{AckLevel, CloseCode, ConnId, Effect, RefuseCode, Role, Token};
+
+/// How often missing changes are asked for again without any progress.
+const MAX_RESYNCS: u8 = 3;
+
+/// Bytes of a `Changes` message beyond its changes, at most.
+const CHANGES_OVERHEAD: usize = 64;
+
+/// Why a subscriber cannot go on.
+enum Trouble {
+    Fork,
+    Stuck,
+    TooLarge(usize),
+}
+
+/// What flushing one subscriber works with.
+struct Turn<'a> {
+    id: ConnId,
+    doc: &'a DocName,
+    room: &'a mut Room,
+    conn: &'a mut Conn,
+    effects: &'a mut VecDeque<Effect>,
+    next_token: &'a mut u64,
+    loads: &'a mut Vec<Token>,
+}
+
+impl Engine {
+    pub(super) fn flush(&mut self) {
+        while let Some(doc) = self.dirty_rooms.pop_first() {
+            self.flush_room(&doc);
+        }
+        for id in std::mem::take(&mut self.dirty_conns) {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            for bytes in conn.take_frames() {
+                conn.sent_ms = self.now_ms;
+                self.effects.push_back(Effect::Send { conn: id, bytes });
+            }
+        }
+    }
+
+    fn flush_room(&mut self, doc: &DocName) {
+        let now_ms = self.now_ms;
+        let Some(room) = self.rooms.get_mut(doc) else { return };
+        if room.keeper.is_due(now_ms) {
+            let token = self.token(Task::Persist(doc.clone()));
+            if let Some(room) = self.rooms.get_mut(doc) {
+                let batch = room.keeper.start(token);
+                self.effects.push_back(Effect::Persist { token, doc: doc.clone(), batch });
+            }
+        }
+        let Some(room) = self.rooms.get_mut(doc) else { return };
+        let fresh = std::mem::take(&mut room.fresh);
+        if !fresh.is_empty() {
+            self.effects.push_back(Effect::Applied { doc: doc.clone(), batch: to_batch(&fresh) });
+        }
+        let mut troubles = Vec::new();
+        let mut subs = std::mem::take(&mut room.subs);
+        for (id, sub) in &mut subs {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            self.dirty_conns.insert(*id);
+            let mut loads = Vec::new();
+            let mut turn = Turn {
+                id: *id,
+                doc,
+                room: &mut *room,
+                conn,
+                effects: &mut self.effects,
+                next_token: &mut self.next_token,
+                loads: &mut loads,
+            };
+            if let Err(trouble) = turn.flush(sub) {
+                troubles.push((*id, sub.channel, trouble));
+            }
+            self.tasks.extend(loads.into_iter().map(|token| (token, Task::Load(doc.clone(), *id))));
+        }
+        room.subs = subs;
+        for (id, channel, trouble) in troubles {
+            self.trouble(id, channel, doc, &trouble);
+        }
+        if let Some(status) = self.rooms.get_mut(doc).and_then(Room::status_to_tell) {
+            self.effects.push_back(Effect::Status { doc: doc.clone(), status });
+        }
+    }
+
+    fn trouble(&mut self, id: ConnId, channel: u32, doc: &DocName, trouble: &Trouble) {
+        match trouble {
+            Trouble::Fork => self.fork(id, channel, doc),
+            Trouble::Stuck => {
+                let text = format!("changes of document {doc} keep coming without what they depend on");
+                self.close(id, CloseCode::InvalidChanges, &text);
+            }
+            Trouble::TooLarge(bytes) => {
+                let text = format!("a change of {bytes} bytes is larger than the other side takes");
+                self.refuse(id, channel, RefuseCode::Limit, &text);
+                self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Limit, text });
+            }
+        }
+    }
+}
+
+impl Turn<'_> {
+    fn flush(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
+        self.ask_again(sub)?;
+        self.changes(sub)?;
+        self.digest(sub)?;
+        self.acks(sub);
+        self.presence(sub);
+        Ok(())
+    }
+
+    /// Asks for what is missing, once the peer has said that it is through.
+    fn ask_again(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
+        if !sub.peer_done || (!sub.gap && sub.held.is_empty()) {
+            return Ok(());
+        }
+        sub.resyncs += 1;
+        if sub.resyncs > MAX_RESYNCS {
+            return Err(Trouble::Stuck);
+        }
+        sub.held.clear();
+        (sub.gap, sub.peer_done, sub.digest_replies) = (false, false, 0);
+        let version = self.conn.names_out.ends(self.room.version().iter());
+        self.conn.push(&Message::Resync { channel: sub.channel, version });
+        Ok(())
+    }
+
+    fn changes(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
+        self.load(sub);
+        if sub.loading.is_some() {
+            sub.outbox.bound();
+            return Ok(());
+        }
+        let (chunks, whole) = sub.outbox.drain(&mut sub.known);
+        for chunk in chunks {
+            let bytes = chunk.frames.len();
+            if (bytes + CHANGES_OVERHEAD) as u64 > self.conn.peer_max_bytes {
+                return Err(Trouble::TooLarge(bytes));
+            }
+            let log = self.conn.names_out.index(chunk.replica);
+            let (channel, first_seq, frames) = (sub.channel, chunk.first, Blob(&chunk.frames));
+            self.conn.push(&Message::Changes { channel, log, first_seq, frames });
+        }
+        if !whole {
+            sub.want_load = true;
+            self.load(sub);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, sub: &mut Sub) {
+        if sub.loading.is_some() || !std::mem::take(&mut sub.want_load) || !sub.may_send {
+            return;
+        }
+        if !self.room.has_more_than(&sub.known) {
+            return;
+        }
+        let token = Token(*self.next_token);
+        *self.next_token += 1;
+        self.loads.push(token);
+        sub.loading = Some(token);
+        self.effects.push_back(Effect::Load { token, doc: self.doc.clone(), since: sub.known.clone() });
+    }
+
+    fn digest(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
+        if let Some(said) = sub.digest_said {
+            match self.room.compare(&said) {
+                Compared::Unknown => {}
+                Compared::Fork => return Err(Trouble::Fork),
+                Compared::Equal => {
+                    sub.agreed = Some(said.summary.ends);
+                    (sub.digest_said, sub.digest_owed) = (None, true);
+                }
+            }
+        }
+        // The acceptor speaks first: the dialer's digest then tells of both.
+        let turn = sub.role == Role::Acceptor || sub.peer_done;
+        if sub.digest_owed && turn && sub.loading.is_none() && sub.outbox.is_empty() {
+            sub.digest_owed = false;
+            let summary = self.room.summary();
+            if sub.digest_sent != Some(summary.ends) {
+                sub.digest_sent = Some(summary.ends);
+                self.conn.push(&Message::Digest {
+                    channel: sub.channel,
+                    ops: self.room.ops(),
+                    ends: summary.ends,
+                    fingerprint: summary.fingerprint,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn acks(&mut self, sub: &mut Sub) {
+        let (received, durable) = sub.acks.take();
+        for (level, ends) in [(AckLevel::Received, received), (AckLevel::Durable, durable)] {
+            if !ends.is_empty() {
+                let ends = self.conn.names_out.ends(ends.into_iter());
+                self.conn.push(&Message::Ack { channel: sub.channel, level, ends });
+            }
+        }
+    }
+
+    fn presence(&mut self, sub: &mut Sub) {
+        for key in std::mem::take(&mut sub.presence) {
+            let Some((said, from)) = self.room.presence.get(&key) else { continue };
+            if from == Some(self.id) {
+                continue;
+            }
+            let owner = self.conn.names_out.index(key.0);
+            self.conn.push(&Message::Presence {
+                channel: sub.channel,
+                owner,
+                clock: said.clock,
+                user: said.user.as_deref(),
+                key: &key.1,
+                value: said.value.as_deref().map(Blob),
+            });
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `Room`: one document: the ends of its logs, what of them is durable, and every peer that has it open.
+//!
+//! Always holds: a log advances only by changes that continue it and whose dependencies are known; a change is handed
+//! on exactly once. Rooms know no connections beyond their number: the engine writes the messages.
+
+mod accept;
+mod ack;
+mod digest;
+mod outbox;
+mod persist;
+mod presence;
+mod status;
+mod sub;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::input::{ConnId, DocState};
+use super::message::Fingerprint;
+use crate::clock::Hlc;
+use crate::id::{ReplicaId, VersionVector};
+use crate::op::{Digest, LogHead, LogState, chain_start};
+
+pub(crate) use accept::Fault;
+pub(crate) use ack::Acks;
+pub(crate) use digest::{Compared, DigestSaid, Summary};
+pub(crate) use outbox::{Piece, interleave, to_batch};
+pub(crate) use persist::Keeper;
+pub(crate) use presence::{MAX_KEY_BYTES, MAX_VALUE_BYTES, PresenceTable, Said, Took};
+pub(crate) use sub::Sub;
+
+/// What a peer says that it has.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerHas {
+    pub(crate) version: VersionVector,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// The end of one log.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    head: LogHead,
+    digest: Digest,
+}
+
+impl Log {
+    fn new(replica: ReplicaId) -> Self {
+        Self { head: LogHead::default(), digest: chain_start(replica) }
+    }
+
+    fn mark(&self) -> (u64, Hlc, usize, Digest) {
+        (self.head.end, self.head.hlc, self.head.names.len(), self.digest)
+    }
+
+    fn reset(&mut self, mark: (u64, Hlc, usize, Digest)) {
+        (self.head.end, self.head.hlc, self.digest) = (mark.0, mark.1, mark.3);
+        self.head.names.truncate(mark.2);
+    }
+}
+
+/// One document.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// Opened by the application, not only for peers.
+    pub(crate) app: bool,
+    /// Who sends presence from here.
+    pub(crate) owner: Option<ReplicaId>,
+    pub(crate) subs: BTreeMap<ConnId, Sub>,
+    pub(crate) presence: PresenceTable,
+    pub(crate) keeper: Keeper,
+    /// Accepted from others since the last flush.
+    pub(crate) fresh: Vec<Arc<Piece>>,
+    pub(crate) idle_since_ms: Option<u64>,
+    logs: BTreeMap<ReplicaId, Log>,
+    version: VersionVector,
+    ops: u64,
+    summary: Option<Summary>,
+    /// Subscribers that sent changes whose dependencies are not here.
+    blocked: BTreeSet<ConnId>,
+    status: status::Told,
+}
+
+impl Room {
+    pub(crate) fn new(state: DocState, app: bool, owner: Option<ReplicaId>) -> Self {
+        let mut logs = BTreeMap::new();
+        for LogState { replica, head, digest } in state.logs {
+            if head.end > 0 {
+                logs.insert(replica, Log { head, digest });
+            }
+        }
+        let version: VersionVector = logs.iter().map(|(replica, log)| (*replica, log.head.end)).collect();
+        Self {
+            app,
+            owner,
+            subs: BTreeMap::new(),
+            presence: PresenceTable::default(),
+            keeper: Keeper::new(version.clone()),
+            fresh: Vec::new(),
+            idle_since_ms: None,
+            ops: version.ops(),
+            status: status::Told::new(version.clone()),
+            logs,
+            version,
+            summary: None,
+            blocked: BTreeSet::new(),
+        }
+    }
+
+    /// Everything that is known.
+    pub(crate) fn version(&self) -> &VersionVector {
+        &self.version
+    }
+
+    /// What may be sent: an application's copy speaks only of what survives a crash here.
+    pub(crate) fn sendable(&self) -> &VersionVector {
+        if self.app { self.keeper.durable() } else { &self.version }
+    }
+
+    /// Whether something may be sent that `known` does not include.
+    pub(crate) fn has_more_than(&self, known: &VersionVector) -> bool {
+        !known.includes(self.sendable())
+    }
+
+    /// Logs of which less is durable than known, with the durable ends. O(logs) if there are any.
+    pub(crate) fn undurable(&self) -> Vec<(ReplicaId, u64)> {
+        if self.keeper.is_idle() {
+            return Vec::new();
+        }
+        let durable = self.keeper.durable();
+        let less = self.version.iter().filter(|(replica, end)| durable.end(*replica) < *end);
+        less.map(|(replica, _)| (replica, durable.end(replica))).collect()
+    }
+
+    /// Queues pieces for every subscriber that may have them.
+    pub(crate) fn fan_out(&mut self, pieces: &[Arc<Piece>]) {
+        for sub in self.subs.values_mut().filter(|sub| sub.may_send) {
+            sub.outbox.extend(pieces);
+        }
+    }
+
+    /// Forgets a subscriber, and ends the presence that came from it.
+    pub(crate) fn remove_sub(&mut self, conn: ConnId) -> Option<Sub> {
+        let sub = self.subs.remove(&conn)?;
+        self.blocked.remove(&conn);
+        self.status.remember(&sub, self.subs.values());
+        Some(sub)
+    }
+}

@@ -1,0 +1,331 @@
+//! How changes get into a room: read against the head of their log, after everything they depend on, or held back.
+//!
+//! Always holds: a message with a malformed header changes nothing; what is held back is raw bytes, bounded per
+//! subscriber; the work is linear in the bytes (a log that waits is looked at when the log it waits for has moved).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::outbox::Piece;
+use super::{Log, Room};
+use crate::codec::{DecodeError, DecodeErrorKind};
+use crate::id::ReplicaId;
+use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
+use crate::sync::input::ConnId;
+
+/// Bytes of changes that one subscriber may have us hold back; beyond that they are dropped and asked for again.
+const MAX_HELD_BYTES: usize = 32 << 20;
+
+/// What is wrong with changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// They do not parse, or do not fit the log that they continue.
+    Invalid(DecodeError),
+    /// They continue another content than ours of this replica's log.
+    Fork(ReplicaId),
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+/// Where a log stops for now: its next change needs `end` operations of `on`.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    on: ReplicaId,
+    end: u64,
+}
+
+/// What became of consecutive changes of one log.
+struct Advance {
+    piece: Option<Piece>,
+    /// The bytes of the rest, which waits.
+    rest: Option<(usize, Wait)>,
+}
+
+/// Changes held back, per log.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    logs: BTreeMap<ReplicaId, HeldLog>,
+    waits: BTreeMap<ReplicaId, BTreeSet<(u64, ReplicaId)>>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct HeldLog {
+    first: u64,
+    end: u64,
+    frames: Vec<u8>,
+}
+
+impl Held {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Holds `frames` back; `false` if that would be too much.
+    fn insert(&mut self, replica: ReplicaId, log: HeldLog, wait: Wait) -> bool {
+        if self.bytes + log.frames.len() > MAX_HELD_BYTES {
+            return false;
+        }
+        self.bytes += log.frames.len();
+        self.logs.insert(replica, log);
+        self.waits.entry(wait.on).or_default().insert((wait.end, replica));
+        true
+    }
+
+    /// Appends to a log that is held back already; `None` if it is not, `Some(false)` at a gap or if it is too much.
+    fn append(&mut self, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<Option<bool>, DecodeError> {
+        let Some(log) = self.logs.get_mut(&replica) else { return Ok(None) };
+        if first > log.end {
+            return Ok(Some(false));
+        }
+        let mut seq = first;
+        let mut iter = Frames::new(frames);
+        while seq < log.end {
+            let Some(change) = iter.next() else { return Ok(Some(true)) };
+            seq = seq.saturating_add(LogHead::peek_ops(change?)?);
+        }
+        let new = &frames[iter.offset()..];
+        if self.bytes + new.len() > MAX_HELD_BYTES {
+            return Ok(Some(false));
+        }
+        for change in iter {
+            seq = seq.saturating_add(LogHead::peek_ops(change?)?);
+        }
+        log.frames.extend_from_slice(new);
+        log.end = seq;
+        self.bytes += new.len();
+        Ok(Some(true))
+    }
+
+    /// Takes out the logs that waited for `replica` to reach `end`.
+    fn take_ready(&mut self, replica: ReplicaId, end: u64) -> Vec<(ReplicaId, HeldLog)> {
+        let mut ready = Vec::new();
+        let Some(waiting) = self.waits.get_mut(&replica) else { return ready };
+        while waiting.first().is_some_and(|(needed, _)| *needed <= end) {
+            let Some((_, log)) = waiting.pop_first() else { break };
+            if let Some(held) = self.logs.remove(&log) {
+                self.bytes -= held.frames.len();
+                ready.push((log, held));
+            }
+        }
+        if waiting.is_empty() {
+            self.waits.remove(&replica);
+        }
+        ready
+    }
+}
+
+impl Room {
+    /// Takes in changes from a subscriber. What can be accepted is; the rest is held back, or marked as missing.
+    /// Returns whose changes were wrong: the sender's, or older ones of others that can be read only now.
+    pub(crate) fn receive(
+        &mut self,
+        conn: ConnId,
+        replica: ReplicaId,
+        first: u64,
+        frames: &[u8],
+    ) -> Vec<(ConnId, Fault)> {
+        let Some(sub) = self.subs.get_mut(&conn) else { return Vec::new() };
+        match sub.held.append(replica, first, frames) {
+            Err(error) => return vec![(conn, Fault::Invalid(error))],
+            Ok(Some(fits)) => {
+                sub.gap |= !fits;
+                return Vec::new();
+            }
+            Ok(None) => {}
+        }
+        let mut moved = Vec::new();
+        match self.receive_run(conn, replica, first, frames) {
+            Err(fault) => return vec![(conn, fault)],
+            Ok(true) => moved.push(replica),
+            Ok(false) => {}
+        }
+        self.release_held(moved)
+    }
+
+    /// Takes in own changes. `false` if they do not continue what is here: the caller mixed something up.
+    pub(crate) fn edit(&mut self, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<bool, Fault> {
+        let Some(advance) = self.advance(replica, first, frames)? else { return Ok(false) };
+        if let Some(piece) = advance.piece {
+            self.note_edit(replica, piece.end);
+            self.take_in(piece, None, false);
+        }
+        Ok(advance.rest.is_none())
+    }
+
+    /// One run of changes; whether its log moved.
+    fn receive_run(&mut self, conn: ConnId, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<bool, Fault> {
+        let advance = self.advance(replica, first, frames)?;
+        let end = self.version.end(replica);
+        let durable = self.keeper.durable().end(replica);
+        let Some(sub) = self.subs.get_mut(&conn) else { return Ok(false) };
+        let Some(Advance { piece, rest }) = advance else {
+            sub.gap = true;
+            return Ok(false);
+        };
+        if let Some((at, wait)) = rest {
+            let mut held = HeldLog { first: end, end, frames: frames[at..].to_vec() };
+            let ops = Frames::new(&held.frames).filter_map(|change| LogHead::peek_ops(change.ok()?).ok());
+            held.end = ops.fold(end, u64::saturating_add);
+            if sub.held.insert(replica, held, wait) {
+                self.blocked.insert(conn);
+            } else {
+                sub.gap = true;
+            }
+        }
+        let shown = piece.as_ref().map_or_else(|| known_end(first, frames, end), |piece| piece.end);
+        sub.known.raise(replica, shown);
+        sub.acks.shown(replica, shown, durable);
+        let Some(piece) = piece else { return Ok(false) };
+        sub.resyncs = 0;
+        let stored = !sub.remote;
+        self.take_in(piece, Some(conn), stored);
+        Ok(true)
+    }
+
+    /// An accepted piece: to be imported, stored, and handed on.
+    fn take_in(&mut self, piece: Piece, from: Option<ConnId>, stored: bool) {
+        let piece = Arc::new(piece);
+        if from.is_some() {
+            self.fresh.push(piece.clone());
+        }
+        for sub in self.subs.values_mut().filter(|sub| !sub.missing.is_empty()) {
+            if sub.missing.get(&piece.replica).is_some_and(|end| *end <= piece.end) {
+                sub.missing.remove(&piece.replica);
+            }
+        }
+        if !self.app {
+            self.fan_out(std::slice::from_ref(&piece));
+        }
+        self.keeper.add(piece, stored);
+        self.release_stored();
+    }
+
+    /// Goes on with held back changes after the logs in `moved` have grown.
+    fn release_held(&mut self, mut moved: Vec<ReplicaId>) -> Vec<(ConnId, Fault)> {
+        let mut faults = Vec::new();
+        while let Some(replica) = moved.pop() {
+            let end = self.version.end(replica);
+            for conn in self.blocked.clone() {
+                let ready = self.subs.get_mut(&conn).map(|sub| sub.held.take_ready(replica, end));
+                for (log, held) in ready.unwrap_or_default() {
+                    match self.receive_run(conn, log, held.first, &held.frames) {
+                        Ok(true) => moved.push(log),
+                        Ok(false) => {}
+                        Err(fault) => faults.push((conn, fault)),
+                    }
+                }
+                if self.subs.get(&conn).is_none_or(|sub| sub.held.is_empty()) {
+                    self.blocked.remove(&conn);
+                }
+            }
+        }
+        faults
+    }
+
+    /// Reads changes of one log as far as their dependencies are known, and moves the log behind them. `None`: they
+    /// start behind a gap. On an error nothing has moved.
+    fn advance(&mut self, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<Option<Advance>, Fault> {
+        let mut log = self.logs.remove(&replica).unwrap_or_else(|| Log::new(replica));
+        let before = log.head.end;
+        let result = self.advance_log(&mut log, replica, first, frames);
+        if log.head.end > before {
+            self.version.raise(replica, log.head.end);
+            self.ops += log.head.end - before;
+            self.summary = None;
+        }
+        if log.head.end > 0 {
+            self.logs.insert(replica, log);
+        }
+        result
+    }
+
+    fn advance_log(
+        &self,
+        log: &mut Log,
+        replica: ReplicaId,
+        first: u64,
+        frames: &[u8],
+    ) -> Result<Option<Advance>, Fault> {
+        let Some(start) = skip_known(log, replica, first, frames)? else { return Ok(None) };
+        let mark = log.mark();
+        let checked = Frames::new(&frames[start..]).try_for_each(|change| log.head.read(change?).map(drop));
+        log.reset(mark);
+        checked?;
+        let mut iter = Frames::new(&frames[start..]);
+        let mut rest = None;
+        let taken = loop {
+            let at = iter.offset();
+            let Some(change) = iter.next() else { break at };
+            let (change, step) = (change?, log.mark());
+            let header = log.head.read(change)?;
+            match self.missing_dep(replica, &header) {
+                Ok(None) => log.digest = chain(&log.digest, change),
+                Ok(Some(wait)) => {
+                    log.reset(step);
+                    rest = Some((start + at, wait));
+                    break at;
+                }
+                Err(fault) => {
+                    log.reset(mark);
+                    return Err(fault);
+                }
+            }
+        };
+        let frames = frames[start..start + taken].to_vec();
+        let piece = (taken > 0).then_some(Piece { replica, first: mark.0, end: log.head.end, frames });
+        Ok(Some(Advance { piece, rest }))
+    }
+
+    fn missing_dep(&self, replica: ReplicaId, header: &ChangeHeader) -> Result<Option<Wait>, Fault> {
+        for dep in &header.deps {
+            if dep.replica == replica {
+                let kind = DecodeErrorKind::Inconsistent("a change names its own log as a dependency");
+                return Err(DecodeError { field: "dependency replica", offset: 0, kind }.into());
+            }
+            match self.logs.get(&dep.replica) {
+                Some(log) if log.head.end == dep.end && log.digest[..16] != dep.digest => {
+                    return Err(Fault::Fork(dep.replica));
+                }
+                Some(log) if log.head.end >= dep.end => {}
+                _ => return Ok(Some(Wait { on: dep.replica, end: dep.end })),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Offset of the first change that is new to `log`; `None` if there is a gap before the first one.
+fn skip_known(log: &Log, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<Option<usize>, Fault> {
+    if first > log.head.end || first > MAX_SEQ {
+        return Ok(None);
+    }
+    let mut seq = first;
+    let mut iter = Frames::new(frames);
+    while seq < log.head.end {
+        let Some(change) = iter.next() else { break };
+        seq = seq.saturating_add(LogHead::peek_ops(change?)?);
+    }
+    // A change that ends elsewhere than ours is another change.
+    if seq > log.head.end { Err(Fault::Fork(replica)) } else { Ok(Some(iter.offset())) }
+}
+
+/// Where changes end that are all known, or wait: at most at our own end.
+fn known_end(first: u64, frames: &[u8], end: u64) -> u64 {
+    let mut seq = first;
+    for change in Frames::new(frames) {
+        match change.and_then(LogHead::peek_ops) {
+            Ok(ops) if seq < end => seq = seq.saturating_add(ops),
+            _ => break,
+        }
+    }
+    seq.min(end)
+}

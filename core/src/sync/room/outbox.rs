@@ -1,0 +1,212 @@
+//! `Piece` and `Outbox`: accepted changes on their way to a peer: shared, cut to size, and never sent twice.
+//!
+//! Always holds: pieces are queued after everything they depend on, except in what `interleave` makes of a load, where
+//! the receiver holds back what comes too early.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::codec::DecodeError;
+use crate::id::{ReplicaId, VersionVector};
+use crate::op::{Batch, Frames, LogHead, Segment};
+
+/// Changes of one message are cut before they grow beyond this, in bytes, unless one change alone is larger.
+pub(crate) const CHUNK_BYTES: usize = 250 << 10;
+
+/// Bytes that may wait for one peer while older changes are being loaded for it; beyond that they are loaded as well.
+const MAX_WAITING_BYTES: usize = 4 << 20;
+
+/// Consecutive changes of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) replica: ReplicaId,
+    pub(crate) first: u64,
+    /// Exclusive.
+    pub(crate) end: u64,
+    /// Each behind its length.
+    pub(crate) frames: Vec<u8>,
+}
+
+/// What goes into one `Changes` message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) replica: ReplicaId,
+    pub(crate) first: u64,
+    pub(crate) frames: Vec<u8>,
+}
+
+/// What waits to be sent to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pieces: VecDeque<Arc<Piece>>,
+    bytes: usize,
+    overflowed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && !self.overflowed
+    }
+
+    pub(crate) fn extend(&mut self, pieces: &[Arc<Piece>]) {
+        for piece in pieces {
+            self.bytes += piece.frames.len();
+            self.pieces.push_back(piece.clone());
+        }
+    }
+
+    /// Bounds what waits behind a load.
+    pub(crate) fn bound(&mut self) {
+        if self.bytes > MAX_WAITING_BYTES {
+            self.clear();
+            self.overflowed = true;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Puts loaded pieces in front.
+    pub(crate) fn put_first(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.bytes += piece.frames.len();
+            self.pieces.push_front(Arc::new(piece));
+        }
+    }
+
+    /// Takes everything that `known` does not include, in messages of a bounded size, and raises `known` by it.
+    /// `false`: something is missing in between and must be loaded.
+    pub(crate) fn drain(&mut self, known: &mut VersionVector) -> (Vec<Chunk>, bool) {
+        let mut chunks: Vec<Chunk> = Vec::new();
+        let mut whole = !std::mem::take(&mut self.overflowed);
+        self.bytes = 0;
+        for piece in std::mem::take(&mut self.pieces) {
+            let from = known.end(piece.replica);
+            if piece.end <= from {
+                continue;
+            }
+            if piece.first > from {
+                whole = false;
+                continue;
+            }
+            let Ok((seq, start)) = change_at(&piece, from) else { continue };
+            push_cut(&mut chunks, &piece, seq, start);
+            known.raise(piece.replica, piece.end);
+        }
+        (chunks, whole)
+    }
+}
+
+/// First seq and offset of the change in `piece` that holds operation `seq`: a peer that claims to know half of it is
+/// wrong, and finds that out.
+fn change_at(piece: &Piece, seq: u64) -> Result<(u64, usize), DecodeError> {
+    let (mut iter, mut at) = (Frames::new(&piece.frames), piece.first);
+    loop {
+        let offset = iter.offset();
+        let Some(change) = iter.next() else { return Ok((at, offset)) };
+        let end = at.saturating_add(LogHead::peek_ops(change?)?);
+        if end > seq {
+            return Ok((at, offset));
+        }
+        at = end;
+    }
+}
+
+fn push_cut(chunks: &mut Vec<Chunk>, piece: &Piece, first: u64, start: usize) {
+    let frames = &piece.frames[start..];
+    if let Some(last) = chunks.last_mut() {
+        // Chunks follow one another in the order of their pieces, so the last of this log ends where we go on.
+        if last.replica == piece.replica && last.frames.len() + frames.len() <= CHUNK_BYTES {
+            last.frames.extend_from_slice(frames);
+            return;
+        }
+    }
+    let chunk = |first, frames: &[u8]| Chunk { replica: piece.replica, first, frames: frames.to_vec() };
+    if frames.len() <= CHUNK_BYTES {
+        chunks.push(chunk(first, frames));
+        return;
+    }
+    let (mut iter, mut seq) = (Frames::new(frames), first);
+    let (mut chunk_start, mut chunk_seq) = (0, first);
+    loop {
+        let at = iter.offset();
+        let Some(Ok(change)) = iter.next() else { break };
+        if iter.offset() - chunk_start > CHUNK_BYTES && at > chunk_start {
+            chunks.push(chunk(chunk_seq, &frames[chunk_start..at]));
+            (chunk_start, chunk_seq) = (at, seq);
+        }
+        seq = seq.saturating_add(LogHead::peek_ops(change).unwrap_or(0));
+    }
+    chunks.push(chunk(chunk_seq, &frames[chunk_start..]));
+}
+
+/// The changes of a loaded batch that lie behind `known` and within `limit`, cut into pieces, the logs advancing side by
+/// side: a log rarely depends on what comes much later, so that the receiver holds little back.
+///
+/// # Errors
+/// If the batch is damaged.
+pub(crate) fn interleave(
+    batch: Batch,
+    known: &VersionVector,
+    limit: &VersionVector,
+) -> Result<Vec<Piece>, DecodeError> {
+    let mut logs = Vec::new();
+    for segment in batch.segments {
+        let limit = limit.end(segment.replica);
+        let queue = cut(segment, known, limit)?;
+        let bytes: usize = queue.iter().map(|piece| piece.frames.len()).sum();
+        if bytes > 0 {
+            logs.push((0u128, bytes as u128, queue));
+        }
+    }
+    let mut pieces = Vec::new();
+    // The log of which the smallest part is out goes next: a/b < c/d without a division.
+    while let Some(i) = (0..logs.len()).reduce(|a, b| if logs[b].0 * logs[a].1 < logs[a].0 * logs[b].1 { b } else { a })
+    {
+        match logs[i].2.pop_front() {
+            Some(piece) => {
+                logs[i].0 += piece.frames.len() as u128;
+                pieces.push(piece);
+            }
+            None => drop(logs.swap_remove(i)),
+        }
+    }
+    Ok(pieces)
+}
+
+fn cut(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<Piece>, DecodeError> {
+    let known = known.end(segment.replica);
+    let mut queue: VecDeque<Piece> = VecDeque::new();
+    let mut seq = segment.first_seq;
+    let mut iter = segment.changes();
+    loop {
+        let at = iter.offset();
+        let Some(change) = iter.next() else { break };
+        let end = seq.saturating_add(LogHead::peek_ops(change?)?);
+        if end > limit {
+            break;
+        }
+        let frame = &segment.frames[at..iter.offset()];
+        match queue.back_mut() {
+            _ if end <= known => {}
+            Some(last) if last.frames.len() + frame.len() <= CHUNK_BYTES / 4 => {
+                last.frames.extend_from_slice(frame);
+                last.end = end;
+            }
+            _ => queue.push_back(Piece { replica: segment.replica, first: seq, end, frames: frame.to_vec() }),
+        }
+        seq = end;
+    }
+    Ok(queue)
+}
+
+/// Pieces as one batch with a segment per log.
+pub(crate) fn to_batch<'a>(pieces: impl IntoIterator<Item = &'a Arc<Piece>>) -> Batch {
+    let mut segments: std::collections::BTreeMap<ReplicaId, Segment> = std::collections::BTreeMap::new();
+    for piece in pieces {
+        let empty = || Segment { replica: piece.replica, first_seq: piece.first, frames: Vec::new() };
+        segments.entry(piece.replica).or_insert_with(empty).frames.extend_from_slice(&piece.frames);
+    }
+    Batch { segments: segments.into_values().collect() }
+}

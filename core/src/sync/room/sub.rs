@@ -1,0 +1,90 @@
+//! `Sub`: one peer that has the document open: what it has, what it is owed, and what it owes us.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::accept::Held;
+use super::ack::Acks;
+use super::digest::DigestSaid;
+use super::outbox::Outbox;
+use crate::id::{ReplicaId, VersionVector};
+use crate::sync::input::{Rights, Role, Token};
+
+/// A subscriber.
+#[derive(Debug)]
+pub(crate) struct Sub {
+    pub(crate) channel: u32,
+    /// Our role on the connection.
+    pub(crate) role: Role,
+    /// Whether the peer has a store of its own.
+    pub(crate) remote: bool,
+    /// What the peer may do here.
+    pub(crate) rights: Rights,
+    /// Whether the peer takes our changes and presence.
+    pub(crate) may_send: bool,
+    /// The replica whose presence the peer may send; `None` for an acceptor that speaks for others too.
+    pub(crate) owner: Option<ReplicaId>,
+    /// The user of the peer's credential.
+    pub(crate) user: Option<String>,
+    /// What the peer has, as far as we know.
+    pub(crate) known: VersionVector,
+    pub(crate) outbox: Outbox,
+    pub(crate) loading: Option<Token>,
+    pub(crate) want_load: bool,
+    pub(crate) held: Held,
+    /// Something arrived behind a gap, and was dropped.
+    pub(crate) gap: bool,
+    /// Times that we asked again without any progress.
+    pub(crate) resyncs: u8,
+    /// The peer has sent all that it owed for the catch-up.
+    pub(crate) peer_done: bool,
+    /// A digest is to be sent when nothing else is.
+    pub(crate) digest_owed: bool,
+    pub(crate) digest_sent: Option<[u8; 8]>,
+    /// A digest of the peer that could not be compared yet.
+    pub(crate) digest_said: Option<DigestSaid>,
+    /// The version at which both copies were last found equal.
+    pub(crate) agreed: Option<[u8; 8]>,
+    pub(crate) digest_replies: u8,
+    pub(crate) acks: Acks,
+    /// Own changes that the peer has not acknowledged.
+    pub(crate) not_received: BTreeMap<ReplicaId, u64>,
+    pub(crate) not_durable: BTreeMap<ReplicaId, u64>,
+    /// What the peer had when the document was opened, and we do not have yet.
+    pub(crate) missing: BTreeMap<ReplicaId, u64>,
+    pub(crate) presence: BTreeSet<(ReplicaId, String)>,
+    /// The application was told that its changes are not taken.
+    pub(crate) read_only_told: bool,
+}
+
+impl Sub {
+    pub(crate) fn new(channel: u32, role: Role, remote: bool, known: VersionVector) -> Self {
+        Self {
+            channel,
+            role,
+            remote,
+            rights: Rights::ALL,
+            may_send: true,
+            owner: None,
+            user: None,
+            known,
+            outbox: Outbox::default(),
+            loading: None,
+            want_load: false,
+            held: Held::default(),
+            gap: false,
+            resyncs: 0,
+            peer_done: false,
+            digest_owed: false,
+            digest_sent: None,
+            digest_said: None,
+            agreed: None,
+            digest_replies: 0,
+            acks: Acks::default(),
+            not_received: BTreeMap::new(),
+            not_durable: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            presence: BTreeSet::new(),
+            read_only_told: false,
+        }
+    }
+}
