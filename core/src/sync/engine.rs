@@ -40,6 +40,8 @@ pub struct Engine {
     timers: Timers,
     effects: VecDeque<Effect>,
     dirty_rooms: BTreeSet<DocName>,
+    /// Dirty rooms of which the driver has its part.
+    settled_rooms: BTreeSet<DocName>,
     dirty_conns: BTreeSet<ConnId>,
 }
 
@@ -57,6 +59,7 @@ impl Engine {
             timers: Timers::default(),
             effects: VecDeque::new(),
             dirty_rooms: BTreeSet::new(),
+            settled_rooms: BTreeSet::new(),
             dirty_conns: BTreeSet::new(),
         }
     }
@@ -102,13 +105,6 @@ impl Engine {
     /// Where our changes of a document have got to; `None` if it is not open here.
     pub fn status(&self, doc: &DocName) -> Option<SyncStatus> {
         self.rooms.get(doc).map(Room::status)
-    }
-
-    fn token(&mut self, task: Task) -> Token {
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        self.tasks.insert(token, task);
-        token
     }
 
     /// A room, about to change.

@@ -131,6 +131,15 @@ impl Room {
         less.map(|(replica, _)| (replica, durable.end(replica))).collect()
     }
 
+    /// Whether changes must be loaded for a subscriber now; notes that they need not be, if so.
+    pub(crate) fn wants_load(&self, sub: &mut Sub) -> bool {
+        if sub.loading.is_some() || !sub.want_load {
+            return false;
+        }
+        sub.want_load = false;
+        sub.may_send && self.has_more_than(&sub.known)
+    }
+
     /// Queues pieces for every subscriber that may have them.
     pub(crate) fn fan_out(&mut self, pieces: &[Arc<Piece>]) {
         for sub in self.subs.values_mut().filter(|sub| sub.may_send) {

@@ -4,8 +4,6 @@
 //! Always holds: `Persist` and `Applied` come before any `Load` or `Send` that counts on them; equal states give equal
 //! effects in one order.
 
-use std::collections::VecDeque;
-
 use super::{Engine, Task};
 use crate::id::DocName;
 use crate::sync::conn::Conn;
@@ -29,18 +27,27 @@ enum Trouble {
 /// What flushing one subscriber works with.
 struct Turn<'a> {
     id: ConnId,
-    doc: &'a DocName,
     room: &'a mut Room,
     conn: &'a mut Conn,
-    effects: &'a mut VecDeque<Effect>,
-    next_token: &'a mut u64,
-    loads: &'a mut Vec<Token>,
 }
 
 impl Engine {
     pub(super) fn flush(&mut self) {
-        while let Some(doc) = self.dirty_rooms.pop_first() {
-            self.flush_room(&doc);
+        loop {
+            while let Some(doc) = self.dirty_rooms.pop_first() {
+                self.settle_room(&doc);
+                self.settled_rooms.insert(doc);
+            }
+            if !self.effects.is_empty() {
+                // What the driver answers at once goes into the same frames.
+                return;
+            }
+            while let Some(doc) = self.settled_rooms.pop_first() {
+                self.flush_room(&doc);
+            }
+            if self.dirty_rooms.is_empty() {
+                break;
+            }
         }
         for id in std::mem::take(&mut self.dirty_conns) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
@@ -51,40 +58,47 @@ impl Engine {
         }
     }
 
-    fn flush_room(&mut self, doc: &DocName) {
+    /// What the driver has to do for a room: store, import, load.
+    fn settle_room(&mut self, doc: &DocName) {
         let now_ms = self.now_ms;
         let Some(room) = self.rooms.get_mut(doc) else { return };
         if room.keeper.is_due(now_ms) {
-            let token = self.token(Task::Persist(doc.clone()));
-            if let Some(room) = self.rooms.get_mut(doc) {
-                let batch = room.keeper.start(token);
-                self.effects.push_back(Effect::Persist { token, doc: doc.clone(), batch });
-            }
+            let token = take_token(&mut self.next_token);
+            self.tasks.insert(token, Task::Persist(doc.clone()));
+            let batch = room.keeper.start(token);
+            self.effects.push_back(Effect::Persist { token, doc: doc.clone(), batch });
         }
-        let Some(room) = self.rooms.get_mut(doc) else { return };
         let fresh = std::mem::take(&mut room.fresh);
         if !fresh.is_empty() {
             self.effects.push_back(Effect::Applied { doc: doc.clone(), batch: to_batch(&fresh) });
         }
+        let mut subs = std::mem::take(&mut room.subs);
+        for (id, sub) in &mut subs {
+            if room.wants_load(sub) {
+                let token = take_token(&mut self.next_token);
+                self.tasks.insert(token, Task::Load(doc.clone(), *id));
+                sub.loading = Some(token);
+                self.effects.push_back(Effect::Load { token, doc: doc.clone(), since: sub.known.clone() });
+            }
+        }
+        room.subs = subs;
+    }
+
+    /// What the peers of a room are to be told.
+    fn flush_room(&mut self, doc: &DocName) {
+        let Some(room) = self.rooms.get_mut(doc) else { return };
         let mut troubles = Vec::new();
         let mut subs = std::mem::take(&mut room.subs);
         for (id, sub) in &mut subs {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             self.dirty_conns.insert(*id);
-            let mut loads = Vec::new();
-            let mut turn = Turn {
-                id: *id,
-                doc,
-                room: &mut *room,
-                conn,
-                effects: &mut self.effects,
-                next_token: &mut self.next_token,
-                loads: &mut loads,
-            };
+            let mut turn = Turn { id: *id, room: &mut *room, conn };
             if let Err(trouble) = turn.flush(sub) {
                 troubles.push((*id, sub.channel, trouble));
             }
-            self.tasks.extend(loads.into_iter().map(|token| (token, Task::Load(doc.clone(), *id))));
+            if sub.want_load && sub.loading.is_none() {
+                self.dirty_rooms.insert(doc.clone());
+            }
         }
         room.subs = subs;
         for (id, channel, trouble) in troubles {
@@ -138,7 +152,6 @@ impl Turn<'_> {
     }
 
     fn changes(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
-        self.load(sub);
         if sub.loading.is_some() {
             sub.outbox.bound();
             return Ok(());
@@ -153,25 +166,8 @@ impl Turn<'_> {
             let (channel, first_seq, frames) = (sub.channel, chunk.first, Blob(&chunk.frames));
             self.conn.push(&Message::Changes { channel, log, first_seq, frames });
         }
-        if !whole {
-            sub.want_load = true;
-            self.load(sub);
-        }
+        sub.want_load |= !whole;
         Ok(())
-    }
-
-    fn load(&mut self, sub: &mut Sub) {
-        if sub.loading.is_some() || !std::mem::take(&mut sub.want_load) || !sub.may_send {
-            return;
-        }
-        if !self.room.has_more_than(&sub.known) {
-            return;
-        }
-        let token = Token(*self.next_token);
-        *self.next_token += 1;
-        self.loads.push(token);
-        sub.loading = Some(token);
-        self.effects.push_back(Effect::Load { token, doc: self.doc.clone(), since: sub.known.clone() });
     }
 
     fn digest(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
@@ -187,7 +183,7 @@ impl Turn<'_> {
         }
         // The acceptor speaks first: the dialer's digest then tells of both.
         let turn = sub.role == Role::Acceptor || sub.peer_done;
-        if sub.digest_owed && turn && sub.loading.is_none() && sub.outbox.is_empty() {
+        if sub.digest_owed && turn && sub.loading.is_none() && !sub.want_load {
             sub.digest_owed = false;
             let summary = self.room.summary();
             if sub.digest_sent != Some(summary.ends) {
@@ -230,4 +226,10 @@ impl Turn<'_> {
             });
         }
     }
+}
+
+fn take_token(next: &mut u64) -> Token {
+    let token = Token(*next);
+    *next += 1;
+    token
 }
