@@ -15,6 +15,8 @@ mod input;
 mod message;
 mod names;
 mod room;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use crate::op::LogState;

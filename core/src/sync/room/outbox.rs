@@ -44,10 +44,6 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && !self.overflowed
-    }
-
     pub(crate) fn extend(&mut self, pieces: &[Arc<Piece>]) {
         for piece in pieces {
             self.bytes += piece.frames.len();

@@ -1,0 +1,331 @@
+//! Peers that send what they should not. Bug classes B, C and J.
+
+use quickcheck::{QuickCheck, TestResult};
+
+use super::*;
+use crate::op::{Digest, chain, chain_start};
+
+fn log() -> (LogHead, Vec<u8>) {
+    let mut head = LogHead::default();
+    let frames = changes(&mut head, &[b"one", b"two", b"three"], &[]);
+    (head, frames)
+}
+
+fn say_changes(hand: &mut Hand, log: u32, first_seq: u64, frames: &[u8]) {
+    hand.say(&[Message::Changes { channel: 0, log, first_seq, frames: Blob(frames) }]);
+}
+
+/// Ends and digest of everything that the engine holds, seen through a second connection.
+fn state(hand: &mut Hand, conn: u64) -> Vec<Effect> {
+    let conn = ConnId(conn);
+    let before = hand.effects.len();
+    hand.connect(conn, Role::Acceptor);
+    hand.greet(conn, Grant::all());
+    let mut bytes = vec![message::FORMAT_MESSAGES];
+    bytes.extend(message::encode(&open(0, "d", None)));
+    hand.say_bytes(conn, bytes);
+    let said = hand.effects.split_off(before);
+    hand.engine.handle(1, Input::Disconnected { conn });
+    // Other than in the number of the connection and of tokens, equal states give equal answers.
+    said.into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { bytes, .. } => Some(Effect::Send { conn: CONN, bytes }),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn an_unknown_version_is_refused_with_both_versions() {
+    let mut hand = Hand::dialed(Config::relay());
+    hand.say_bytes(CONN, hello(7, 9));
+    let text = "this relay speaks 1 to 1, you offered 7 to 9";
+    assert_eq!(hand.closed(), Some((CloseCode::Version, text.into())));
+    assert_eq!(hand.heard(), [format!("Close {{ code: 3, text: {text:?} }}")]);
+    assert!(!hand.effects.iter().any(|effect| matches!(effect, Effect::Authenticate { .. })));
+    // The range is what counts.
+    let mut hand = Hand::dialed(Config::relay());
+    hand.say_bytes(CONN, hello(0, 9));
+    assert_eq!(hand.closed(), None);
+}
+
+#[test]
+fn a_bad_credential_is_refused() {
+    let mut hand = Hand::dialed(Config::relay());
+    hand.say_bytes(CONN, hello(1, 1));
+    let asked = Effect::Authenticate { conn: CONN, credential: Some("secret".into()) };
+    assert!(hand.effects.contains(&asked));
+    hand.engine.handle(1, Input::Authenticated { conn: CONN, grant: Err("the signature is wrong".into()) });
+    hand.drain();
+    assert_eq!(hand.closed(), Some((CloseCode::Unauthorized, "the signature is wrong".into())));
+}
+
+#[test]
+fn a_malformed_change_closes_the_connection_and_changes_nothing() {
+    let (_, good) = log();
+    for cut in 1..good.len() {
+        let mut hand = Hand::ready(Grant::all());
+        hand.open(0, "d");
+        let before = state(&mut hand, 100);
+        say_changes(&mut hand, 0, 0, &good[..cut]);
+        let whole = crate::op::Frames::new(&good[..cut]).all(|change| change.is_ok());
+        assert_eq!(hand.closed().is_none(), whole, "cut at {cut}");
+        assert_eq!(hand.applied(), usize::from(whole));
+        if let Some((code, text)) = hand.closed() {
+            assert_eq!(code, CloseCode::InvalidChanges);
+            assert!(text.contains("change"), "{text}");
+            assert_eq!(state(&mut hand, 101), before);
+        }
+    }
+    // A good change in front of a bad one is not taken either.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    let mut frames = good.clone();
+    put_frame(&mut frames, &[0xff, 1]);
+    say_changes(&mut hand, 0, 0, &frames);
+    assert_eq!((hand.closed().map(|(code, _)| code), hand.applied()), (Some(CloseCode::InvalidChanges), 0));
+}
+
+/// Bug class B: a gap is asked for again, and not for ever.
+#[test]
+fn a_gap_is_asked_for_a_bounded_number_of_times() {
+    let (_, frames) = log();
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    for round in 0..10 {
+        say_changes(&mut hand, 0, 5, &frames);
+        hand.say(&[Message::Digest { channel: 0, ops: 8, ends: [round; 8], fingerprint: [0; 16] }]);
+    }
+    assert_eq!(hand.applied(), 0);
+    assert_eq!(hand.heard_count("Resync"), 3);
+    assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::InvalidChanges));
+}
+
+#[test]
+fn a_change_waits_for_what_it_depends_on() {
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    let (head, first) = log();
+    let digest: Digest = crate::op::Frames::new(&first)
+        .fold(chain_start(ReplicaId::from(9)), |digest, change| chain(&digest, change.expect("whole")));
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest[..16]);
+    let other = hand.name(ReplicaId::from(5));
+    let dep = Dep { replica: ReplicaId::from(9), end: head.end, digest: short };
+    let second = changes(&mut LogHead::default(), &[b"after three", b"more"], &[dep]);
+    // As in a catch-up, where the logs come one behind the other: nothing is asked again before the peer is through.
+    hand.engine.handle(1, Input::Disconnected { conn: CONN });
+    let mut hand = Hand::ready(Grant::all());
+    hand.name(ReplicaId::from(9));
+    hand.name(ReplicaId::from(5));
+    let Message::Open(mut request) = open(0, "d", Some(0)) else { unreachable!("open makes an Open") };
+    (request.version, request.fingerprint) = (vec![(0, 3), (1, 2)], [1; 16]);
+    hand.say(&[Message::Open(request)]);
+    say_changes(&mut hand, other, 0, &second);
+    assert_eq!((hand.applied(), hand.heard_count("Resync")), (0, 0));
+    say_changes(&mut hand, 0, 0, &first);
+    assert_eq!((hand.applied(), hand.heard_count("Resync"), hand.closed()), (1, 0, None));
+    let batch = hand.effects.iter().find_map(|effect| match effect {
+        Effect::Applied { batch, .. } => Some(batch.clone()),
+        _ => None,
+    });
+    let segment = |replica: u128, frames| Segment { replica: ReplicaId::from(replica), first_seq: 0, frames };
+    assert_eq!(batch, Some(Batch { segments: vec![segment(5, second), segment(9, first)] }));
+}
+
+/// Bug class B: two contents for one operation are told apart, by a dependency or by the digest at equal versions.
+#[test]
+fn a_fork_is_refused_and_reported() {
+    let (head, frames) = log();
+    let fork = |hand: &Hand| {
+        let told = hand.effects.iter().any(|effect| matches!(effect, Effect::Refused { code: RefuseCode::Fork, .. }));
+        (told, hand.heard_count("Refused { channel: 0, code: 6"))
+    };
+    // Another content at the same version.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    say_changes(&mut hand, 0, 0, &frames);
+    assert_eq!(hand.applied(), 1);
+    let ends = {
+        let mut other = super::super::room::Room::new(DocState::default(), true, None);
+        other.edit(ReplicaId::from(9), 0, &frames).expect("good changes");
+        other.summary().ends
+    };
+    hand.say(&[Message::Digest { channel: 0, ops: 3, ends, fingerprint: [6; 16] }]);
+    assert_eq!(fork(&hand), (true, 1));
+    assert_eq!(hand.closed(), None, "other documents live on");
+    // A dependency on another content of the log.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    say_changes(&mut hand, 0, 0, &frames);
+    let other = hand.name(ReplicaId::from(5));
+    let dep = Dep { replica: ReplicaId::from(9), end: head.end, digest: [3; 16] };
+    say_changes(&mut hand, other, 0, &changes(&mut LogHead::default(), &[b"x"], &[dep]));
+    assert_eq!((fork(&hand), hand.applied()), ((true, 1), 1));
+    // A change that ends elsewhere than ours.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    say_changes(&mut hand, 0, 0, &frames);
+    let mut bytes = Vec::new();
+    let long = Change { hlc: Hlc::new(1, 0), deps: &[], message: None, ops: 5, body: b"five" };
+    LogHead::default().write(&long, &mut bytes);
+    let mut long = Vec::new();
+    put_frame(&mut long, &bytes);
+    say_changes(&mut hand, 0, 0, &long);
+    assert_eq!((fork(&hand), hand.applied()), ((true, 1), 1));
+}
+
+/// Bug class J: presence of somebody else.
+#[test]
+fn presence_of_another_owner_closes_the_connection() {
+    let value = |owner| Message::Presence {
+        channel: 0,
+        owner,
+        clock: 1,
+        user: Some("the boss"),
+        key: "cursor",
+        value: Some(Blob(b"5")),
+    };
+    let mut hand = Hand::ready(Grant { user: Some("eve".into()), ..Grant::all() });
+    hand.open(0, "d");
+    let other = hand.name(ReplicaId::from(5));
+    // A second connection watches: it hears the user of the credential, whatever the message says.
+    let watcher = ConnId(8);
+    hand.connect(watcher, Role::Acceptor);
+    hand.greet(watcher, Grant::all());
+    let mut bytes = vec![message::FORMAT_MESSAGES];
+    bytes.extend(message::encode(&open(0, "d", None)));
+    hand.say_bytes(watcher, bytes);
+    hand.say(&[value(0)]);
+    let heard = hand.effects.iter().filter_map(|effect| match effect {
+        Effect::Send { conn, bytes } if *conn == watcher => message::decode(bytes).ok(),
+        _ => None,
+    });
+    let heard = format!("{:?}", heard.collect::<Vec<_>>());
+    assert!(heard.contains("Presence") && heard.contains("eve") && !heard.contains("the boss"), "{heard}");
+    assert_eq!(hand.closed(), None);
+    hand.say(&[value(other)]);
+    assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Forbidden));
+}
+
+#[test]
+fn an_owner_that_another_user_has_is_not_given_away() {
+    let mut hand = Hand::ready(Grant { user: Some("ann".into()), ..Grant::all() });
+    hand.open(0, "d");
+    let eve = ConnId(8);
+    hand.connect(eve, Role::Acceptor);
+    hand.greet(eve, Grant { user: Some("eve".into()), ..Grant::all() });
+    let mut bytes = vec![message::FORMAT_MESSAGES];
+    bytes.extend(message::encode(&Message::Names(vec![ReplicaId::from(9)])));
+    bytes.extend(message::encode(&open(0, "d", Some(0))));
+    let before = hand.effects.len();
+    hand.say_bytes(eve, bytes);
+    let refused = hand.effects[before..].iter().any(|effect| match effect {
+        Effect::Send { conn, bytes } => *conn == eve && format!("{:?}", message::decode(bytes)).contains("code: 1"),
+        _ => false,
+    });
+    assert!(refused);
+}
+
+#[test]
+fn limits_have_numbers() {
+    let limited = |change: fn(&mut Limits)| {
+        let mut config = Config::relay();
+        change(&mut config.limits);
+        let mut hand = Hand::dialed(config);
+        hand.greet(CONN, Grant::all());
+        hand
+    };
+    let code = |hand: &Hand| hand.closed().map(|(code, _)| code);
+    let mut hand = limited(|limits| limits.max_message_bytes = 100);
+    hand.say_bytes(CONN, vec![1; 101]);
+    assert_eq!(code(&hand), Some(CloseCode::TooLarge));
+    let mut hand = Hand::dialed(Config::relay());
+    hand.say_bytes(CONN, vec![0; message::MAX_GREETING_BYTES + 1]);
+    assert_eq!(code(&hand), Some(CloseCode::TooLarge), "before the greeting the limit is small");
+    let mut hand = limited(|limits| limits.max_names_per_conn = 1);
+    hand.say(&[Message::Names(vec![ReplicaId::from(1), ReplicaId::from(2)])]);
+    assert_eq!(code(&hand), Some(CloseCode::Limit));
+    let mut hand = limited(|limits| limits.max_documents_per_conn = 1);
+    hand.say(&[open(0, "a", None), open(1, "b", None)]);
+    assert_eq!((hand.heard_count("Opened"), hand.heard_count("Refused { channel: 1, code: 7")), (1, 1));
+    let mut hand = limited(|limits| limits.max_connections = 1);
+    hand.connect(ConnId(9), Role::Acceptor);
+    hand.drain();
+    let limit = |effect: &Effect| matches!(effect, Effect::Close { conn: ConnId(9), code: CloseCode::Limit, .. });
+    assert!(hand.effects.iter().any(limit) && hand.closed().is_none());
+    let mut hand = limited(|limits| limits.max_presence_per_owner = 1);
+    hand.open(0, "d");
+    for key in ["a", "b"] {
+        let value = Some(Blob(b"1"));
+        hand.say(&[Message::Presence { channel: 0, owner: 0, clock: 1, user: None, key, value }]);
+    }
+    assert_eq!(code(&hand), Some(CloseCode::Limit));
+}
+
+/// Bug class C: any bytes, at any point, close at worst the connection they came over.
+#[test]
+fn garbage_harms_nobody_else() {
+    fn property(garbage: Vec<Vec<u8>>, greeted: bool, framed: bool) -> TestResult {
+        let mut hand = if greeted { Hand::ready(Grant::all()) } else { Hand::dialed(Config::relay()) };
+        let honest = ConnId(8);
+        hand.connect(honest, Role::Acceptor);
+        hand.greet(honest, Grant::all());
+        let mut bytes = vec![message::FORMAT_MESSAGES];
+        bytes.extend(message::encode(&Message::Names(vec![ReplicaId::from(3)])));
+        bytes.extend(message::encode(&open(0, "d", Some(0))));
+        hand.say_bytes(honest, bytes);
+        if greeted {
+            hand.open(0, "d");
+        }
+        for bytes in &garbage {
+            let mut bytes = bytes.clone();
+            if framed {
+                bytes.insert(0, message::FORMAT_MESSAGES);
+            }
+            hand.say_bytes(CONN, bytes);
+        }
+        let mut frames = vec![message::FORMAT_MESSAGES];
+        let good = changes(&mut LogHead::default(), &[b"still here"], &[]);
+        let said = Message::Changes { channel: 0, log: 0, first_seq: 0, frames: Blob(&good) };
+        frames.extend(message::encode(&said));
+        let before = hand.applied();
+        hand.say_bytes(honest, frames);
+        let fine = !hand.effects.iter().any(|effect| matches!(effect, Effect::Close { conn: ConnId(8), .. }));
+        TestResult::from_bool(fine && hand.applied() == before + 1)
+    }
+    QuickCheck::new().tests(2_000).quickcheck(property as fn(Vec<Vec<u8>>, bool, bool) -> TestResult);
+}
+
+/// The same with frames that are almost right: good messages with some bytes changed, cut off or doubled.
+#[test]
+fn damaged_messages_harm_nobody_else() {
+    fn property(damage: Vec<(u16, u8)>, cut: u16) -> TestResult {
+        let mut hand = Hand::ready(Grant::all());
+        hand.open(0, "d");
+        let (_, frames) = log();
+        let mut bytes = vec![message::FORMAT_MESSAGES];
+        for message in [
+            Message::Names(vec![ReplicaId::from(4)]),
+            Message::Changes { channel: 0, log: 0, first_seq: 0, frames: Blob(&frames) },
+            Message::Digest { channel: 0, ops: 3, ends: [1; 8], fingerprint: [2; 16] },
+            Message::Resync { channel: 0, version: vec![(0, 1)] },
+            Message::Ack { channel: 0, level: AckLevel::Received, ends: vec![(0, 3), (1, 9)] },
+            Message::Presence { channel: 0, owner: 0, clock: 4, user: None, key: "k", value: None },
+            open(1, "e", Some(1)),
+            Message::Leave { channel: 0 },
+        ] {
+            bytes.extend(message::encode(&message));
+        }
+        for (at, byte) in damage {
+            let len = bytes.len();
+            bytes[usize::from(at) % len] = byte;
+        }
+        bytes.truncate(bytes.len() - usize::from(cut) % 8);
+        hand.say_bytes(CONN, bytes.clone());
+        hand.say_bytes(CONN, bytes);
+        let applied = hand.applied();
+        TestResult::from_bool(applied <= 2 && (hand.closed().is_some() || applied > 0))
+    }
+    QuickCheck::new().tests(2_000).quickcheck(property as fn(Vec<(u16, u8)>, u16) -> TestResult);
+}
