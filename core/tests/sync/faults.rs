@@ -33,6 +33,13 @@ enum Action {
     FinishStore {
         peer: usize,
     },
+    SlowLoads {
+        peer: usize,
+        slow: bool,
+    },
+    FinishLoads {
+        peer: usize,
+    },
     RestartRelay,
     Pass {
         ms: u64,
@@ -43,7 +50,7 @@ impl Arbitrary for Action {
     fn arbitrary(g: &mut Gen) -> Self {
         let client = usize::arbitrary(g) % CLIENTS;
         let peer = usize::arbitrary(g) % (CLIENTS + 1);
-        match u8::arbitrary(g) % 16 {
+        match u8::arbitrary(g) % 18 {
             0..=4 => Self::Edit { client, bytes: usize::arbitrary(g) % 40 },
             5..=6 => Self::Cut { client },
             7..=8 => Self::Connect { client },
@@ -53,6 +60,8 @@ impl Arbitrary for Action {
                 peer,
                 store: *g.choose(&[Store::Works, Store::Fails, Store::Holds]).unwrap_or(&Store::Works),
             },
+            15 => Self::SlowLoads { peer, slow: bool::arbitrary(g) },
+            16 => Self::FinishLoads { peer },
             14 if bool::arbitrary(g) => Self::RestartRelay,
             14 => Self::FinishStore { peer },
             _ => Self::Pass { ms: u64::arbitrary(g) % 40_000 },
@@ -101,6 +110,8 @@ impl World {
             Action::Run => self.net.run(),
             Action::Store { peer, store } => self.net.peers[*peer].store = *store,
             Action::FinishStore { peer } => self.net.finish_store(*peer),
+            Action::SlowLoads { peer, slow } => self.net.peers[*peer].slow_loads = *slow,
+            Action::FinishLoads { peer } => self.net.finish_loads(*peer),
             Action::RestartRelay => self.net.restart(self.relay, Config::relay()),
             Action::Pass { ms } => self.net.pass(*ms),
         }
@@ -111,6 +122,8 @@ impl World {
         for peer in 0..=CLIENTS {
             self.net.peers[peer].store = Store::Works;
             self.net.finish_store(peer);
+            self.net.peers[peer].slow_loads = false;
+            self.net.finish_loads(peer);
         }
         self.net.pass(120_000);
         (0..CLIENTS).for_each(|client| self.connect(client));

@@ -206,3 +206,84 @@ pub(crate) fn to_batch<'a>(pieces: impl IntoIterator<Item = &'a Arc<Piece>>) -> 
     }
     Batch { segments: segments.into_values().collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Hlc;
+    use crate::op::{Change, put_frame};
+
+    const REPLICA: u128 = 4;
+
+    /// `count` changes of two operations each, from `first` on.
+    fn piece(first: u64, count: u64, body: &[u8]) -> Piece {
+        let replica = ReplicaId::from(REPLICA);
+        let (mut frames, mut head) = (Vec::new(), LogHead::default());
+        for i in 0..count {
+            let mut bytes = Vec::new();
+            head.write(&Change { hlc: Hlc::new(i + 1, 1), deps: &[], message: None, ops: 2, body }, &mut bytes);
+            put_frame(&mut frames, &bytes);
+        }
+        Piece { replica, first, end: first + 2 * count, frames }
+    }
+
+    fn ends(chunks: &[Chunk]) -> Vec<(u64, u64)> {
+        let end = |chunk: &Chunk| {
+            Segment { replica: chunk.replica, first_seq: chunk.first, frames: chunk.frames.clone() }.end()
+        };
+        chunks.iter().map(|chunk| (chunk.first, end(chunk).expect("whole frames"))).collect()
+    }
+
+    #[test]
+    fn only_what_the_peer_lacks_is_taken() {
+        let replica = ReplicaId::from(REPLICA);
+        let mut outbox = Outbox::default();
+        let mut known: VersionVector = [(replica, 4)].into_iter().collect();
+        outbox.extend(&[Arc::new(piece(0, 2, b"a")), Arc::new(piece(0, 4, b"b")), Arc::new(piece(8, 1, b"c"))]);
+        let (chunks, whole) = outbox.drain(&mut known);
+        assert_eq!((ends(&chunks), whole, known.end(replica)), (vec![(4, 10)], true, 10));
+        assert_eq!(outbox.drain(&mut known), (Vec::new(), true));
+        // Half of a change cannot be known: all of it is sent, and the peer finds out.
+        let mut odd: VersionVector = [(replica, 3)].into_iter().collect();
+        outbox.extend(&[Arc::new(piece(0, 3, b"a"))]);
+        assert_eq!(ends(&outbox.drain(&mut odd).0), [(2, 6)]);
+        // A hole must be loaded.
+        outbox.extend(&[Arc::new(piece(20, 1, b"a"))]);
+        assert_eq!(outbox.drain(&mut known), (Vec::new(), false));
+    }
+
+    #[test]
+    fn what_waits_behind_a_load_is_bounded() {
+        let mut outbox = Outbox::default();
+        let large = Arc::new(piece(0, 1, &vec![7; MAX_WAITING_BYTES / 2 + 1]));
+        // Incompressible or not, only the bytes kept count.
+        let copies = MAX_WAITING_BYTES / large.frames.len() + 1;
+        (0..copies).for_each(|_| outbox.extend(std::slice::from_ref(&large)));
+        outbox.bound();
+        let mut known = VersionVector::new();
+        assert_eq!(outbox.drain(&mut known), (Vec::new(), false), "it was dropped, and says so");
+        assert_eq!(outbox.drain(&mut known), (Vec::new(), true), "once");
+    }
+
+    #[test]
+    fn a_load_is_cut_to_what_is_asked_for_and_runs_side_by_side() {
+        let replica = ReplicaId::from(REPLICA);
+        let body: Vec<u8> = (0..30_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let segment = |replica, count| Segment { replica, first_seq: 0, frames: piece(0, count, &body).frames };
+        let other = ReplicaId::from(9);
+        let batch = Batch { segments: vec![segment(replica, 10), segment(other, 20)] };
+        let known = [(replica, 4)].into_iter().collect();
+        let limit = [(replica, 20), (other, 38)].into_iter().collect();
+        let pieces = interleave(batch, &known, &limit).expect("whole frames");
+        let spans = |of| pieces.iter().filter(|p| p.replica == of).map(|p| (p.first, p.end)).collect::<Vec<_>>();
+        for (log, from, to) in [(replica, 4, 20), (other, 0, 38)] {
+            let spans = spans(log);
+            assert_eq!((spans[0].0, spans[spans.len() - 1].1), (from, to));
+            assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0), "{spans:?}");
+        }
+        assert!(pieces.iter().all(|piece| piece.frames.len() <= CHUNK_BYTES));
+        // Never far apart: half of the pieces hold about half of each log.
+        let half = pieces[..pieces.len() / 2].iter().filter(|piece| piece.replica == replica).count();
+        assert!(half.abs_diff(spans(replica).len() / 2) <= 1, "{half}");
+    }
+}

@@ -133,6 +133,35 @@ fn a_change_waits_for_what_it_depends_on() {
     assert_eq!(batch, Some(Batch { segments: vec![segment(5, second), segment(9, first)] }));
 }
 
+/// What is held back ends at a gap, and the gap is asked for.
+#[test]
+fn a_gap_behind_what_waits_is_asked_for() {
+    let mut hand = Hand::ready(Grant::all());
+    hand.name(ReplicaId::from(9));
+    hand.name(ReplicaId::from(5));
+    let Message::Open(mut request) = open(0, "d", Some(0)) else { unreachable!("open makes an Open") };
+    (request.version, request.fingerprint) = (vec![(0, 3), (1, 9)], [1; 16]);
+    hand.say(&[Message::Open(request)]);
+    let dep = Dep { replica: ReplicaId::from(9), end: 3, digest: [0; 16] };
+    let (_, frames) = log();
+    say_changes(&mut hand, 1, 0, &changes(&mut LogHead::default(), &[b"waits"], &[dep]));
+    say_changes(&mut hand, 1, 6, &frames);
+    assert_eq!((hand.applied(), hand.heard_count("Resync"), hand.closed()), (0, 0, None));
+    // The dependency is another content than the one named: it is not accepted, and the peer hears why.
+    say_changes(&mut hand, 0, 0, &frames);
+    assert_eq!((hand.applied(), hand.heard_count("Refused { channel: 0, code: 6")), (1, 1));
+    // With nothing left that waits, only the gap is known of.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    let mut head = LogHead::default();
+    let (one, two) = (changes(&mut head, &[b"1"], &[]), changes(&mut head, &[b"2"], &[]));
+    say_changes(&mut hand, 0, 1, &two);
+    assert_eq!(hand.heard_count("Resync"), 1, "live, a gap is asked for at once");
+    say_changes(&mut hand, 0, 0, &[one, two].concat());
+    hand.say(&[Message::Digest { channel: 0, ops: 2, ends: [0; 8], fingerprint: [0; 16] }]);
+    assert_eq!((hand.applied(), hand.heard_count("Resync"), hand.closed()), (1, 1, None));
+}
+
 /// Bug class B: two contents for one operation are told apart, by a dependency or by the digest at equal versions.
 #[test]
 fn a_fork_is_refused_and_reported() {
