@@ -63,7 +63,7 @@ impl Default for Limits {
             max_message_bytes: 16 << 20,
             max_connections: 10_000,
             max_documents_per_conn: 1_000,
-            max_names_per_conn: 1 << 20,
+            max_names_per_conn: 1 << 18,
             max_presence_per_doc: 4_096,
             max_presence_per_owner: 16,
             greeting_timeout_ms: 10_000,

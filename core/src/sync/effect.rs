@@ -137,12 +137,14 @@ pub enum Effect {
         /// The document.
         doc: DocName,
     },
-    /// Nobody uses the document any more: it may leave memory. Asked for again, it comes as `Open`.
+    /// A served document leaves memory: nobody uses it any more, or its changes could not be stored. Drop the copy in
+    /// memory, with whatever of it was not stored; asked for again, the document comes as `Open`.
     Evict {
         /// The document.
         doc: DocName,
     },
-    /// Store the changes so that they survive a crash, then answer with `Input::Persisted`.
+    /// Store the changes so that they survive a crash, then answer with `Input::Persisted`. One at a time per document:
+    /// what comes meanwhile is in the next one, so records are stored in an order in which each stands on those before.
     Persist {
         /// For the answer.
         token: Token,
@@ -151,7 +153,8 @@ pub enum Effect {
         /// The changes, all of them new.
         batch: Batch,
     },
-    /// Fetch every change behind `since`, then answer with `Input::Loaded`.
+    /// Fetch every change behind `since`, then answer with `Input::Loaded`: with at least everything that was edited,
+    /// or handed out as `Applied`, before this effect.
     Load {
         /// For the answer.
         token: Token,
@@ -160,7 +163,9 @@ pub enum Effect {
         /// What the peer knows.
         since: VersionVector,
     },
-    /// Send a message. Messages of one connection are sent in order.
+    /// Send a message. Messages of one connection are sent in order. They come after the effects that a driver may
+    /// answer at once: what it answers before it polls again goes into the same messages. A driver whose peer is too
+    /// slow for them closes the connection; nothing is lost by that.
     Send {
         /// The connection.
         conn: ConnId,
@@ -203,7 +208,8 @@ pub enum Effect {
         /// The value.
         value: Option<Vec<u8>>,
     },
-    /// The peer refuses a document; the connection lives on.
+    /// A document is not synced over a connection (which lives on), or its changes are not taken: the peer says so,
+    /// or we found out.
     Refused {
         /// The document.
         doc: DocName,

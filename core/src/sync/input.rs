@@ -123,7 +123,8 @@ pub enum Input {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// Answers `Effect::Authenticate`: the grant, or why there is none (told to the peer).
+    /// Answers `Effect::Authenticate`: the grant, or why there is none (told to the peer). Given again later, it
+    /// replaces the rights at once (`Err`: the connection is closed).
     Authenticated {
         /// The connection.
         conn: ConnId,
@@ -146,7 +147,7 @@ pub enum Input {
         /// Why, told to the peers that asked.
         reason: String,
     },
-    /// The application closed a document.
+    /// The application closed a document. Wait for `SyncStatus::saved` first: what is not stored yet is forgotten.
     Closed {
         /// Its name.
         doc: DocName,
@@ -173,7 +174,8 @@ pub enum Input {
         /// The effect's token.
         token: Token,
     },
-    /// `Effect::Persist` failed.
+    /// `Effect::Persist` failed. A document of the application keeps its changes and tries again, at the next edit or
+    /// after 1 s, doubling to 60 s; a served document is refused to its peers (`NotStored`) and evicted.
     PersistFailed {
         /// The effect's token.
         token: Token,
@@ -194,7 +196,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
-    /// The application sets (or with `None` removes) a presence key of its own.
+    /// The application sets (or with `None` removes) a presence key of its own. Ignored if it is too long, one of more
+    /// keys than `Limits::max_presence_per_owner`, or if the document was opened without a presence owner.
     SetPresence {
         /// The document.
         doc: DocName,
