@@ -38,11 +38,20 @@ struct Wait {
     end: u64,
 }
 
+/// Why reading consecutive changes of one log stopped.
+enum Stop {
+    /// All are taken.
+    End,
+    /// The change at this offset must wait.
+    Wait(usize, Wait),
+    /// The change that comes next is wrong.
+    Fault(Fault),
+}
+
 /// What became of consecutive changes of one log.
 struct Advance {
     piece: Option<Piece>,
-    /// The bytes of the rest, which waits.
-    rest: Option<(usize, Wait)>,
+    stop: Stop,
 }
 
 /// Changes held back, per log.
@@ -53,11 +62,13 @@ pub(crate) struct Held {
     bytes: usize,
 }
 
+/// The changes of one log that wait: the first of them begins at offset `at`.
 #[derive(Debug)]
 struct HeldLog {
     first: u64,
     end: u64,
     frames: Vec<u8>,
+    at: usize,
 }
 
 impl Held {
@@ -153,42 +164,84 @@ impl Room {
 
     /// Takes in own changes. `false` if they do not continue what is here: the caller mixed something up.
     pub(crate) fn edit(&mut self, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<bool, Fault> {
-        let Some(advance) = self.advance(replica, first, frames)? else { return Ok(false) };
+        let Some(advance) = self.advance(replica, first, frames, true)? else { return Ok(false) };
         if let Some(piece) = advance.piece {
             self.note_edit(replica, piece.end);
             self.take_in(piece, None, false);
         }
-        Ok(advance.rest.is_none())
+        Ok(matches!(advance.stop, Stop::End))
     }
 
-    /// One run of changes; whether its log moved.
+    /// Changes that just arrived; whether their log moved.
     fn receive_run(&mut self, conn: ConnId, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<bool, Fault> {
-        let advance = self.advance(replica, first, frames)?;
+        let advance = self.advance(replica, first, frames, true)?;
         let end = self.version.end(replica);
-        let durable = self.keeper.durable().end(replica);
         let Some(sub) = self.subs.get_mut(&conn) else { return Ok(false) };
-        let Some(Advance { piece, rest }) = advance else {
+        let Some(Advance { piece, stop }) = advance else {
             sub.gap = true;
             return Ok(false);
         };
-        if let Some((at, wait)) = rest {
-            let mut held = HeldLog { first: end, end, frames: frames[at..].to_vec() };
-            let ops = Frames::new(&held.frames).filter_map(|change| LogHead::peek_ops(change.ok()?).ok());
-            held.end = ops.fold(end, u64::saturating_add);
-            if sub.held.insert(replica, held, wait) {
-                self.blocked.insert(conn);
-            } else {
-                sub.gap = true;
-            }
+        if let Stop::Wait(at, wait) = stop {
+            let frames = frames[at..].to_vec();
+            let ops = Frames::new(&frames).filter_map(|change| LogHead::peek_ops(change.ok()?).ok());
+            let held_end = ops.fold(end, u64::saturating_add);
+            self.hold(conn, replica, HeldLog { first: end, end: held_end, frames, at: 0 }, wait);
         }
         let shown = piece.as_ref().map_or_else(|| known_end(first, frames, end), |piece| piece.end);
-        sub.known.raise(replica, shown);
-        sub.acks.shown(replica, shown, durable);
-        let Some(piece) = piece else { return Ok(false) };
-        sub.resyncs = 0;
-        let stored = !sub.remote;
+        self.shown(conn, replica, shown);
+        Ok(self.take_from(conn, piece))
+    }
+
+    /// Goes on with changes that were held back; whether their log moved.
+    fn resume(&mut self, conn: ConnId, replica: ReplicaId, mut held: HeldLog) -> (bool, Option<Fault>) {
+        let (piece, stop) = match self.advance(replica, held.first, &held.frames[held.at..], false) {
+            Ok(Some(Advance { piece, stop })) => (piece, stop),
+            Ok(None) => return (false, None),
+            Err(fault) => (None, Stop::Fault(fault)),
+        };
+        let end = self.version.end(replica);
+        self.shown(conn, replica, end.min(held.end));
+        let fault = match stop {
+            Stop::End => None,
+            Stop::Wait(at, wait) => {
+                held.at += at;
+                held.first = end;
+                self.hold(conn, replica, held, wait);
+                None
+            }
+            Stop::Fault(fault) => Some(fault),
+        };
+        (self.take_from(conn, piece), fault)
+    }
+
+    fn hold(&mut self, conn: ConnId, replica: ReplicaId, log: HeldLog, wait: Wait) {
+        let Some(sub) = self.subs.get_mut(&conn) else { return };
+        if sub.held.insert(replica, log, wait) {
+            self.blocked.insert(conn);
+        } else {
+            sub.gap = true;
+        }
+    }
+
+    /// A subscriber has shown us that it has a log up to `end`, as we do.
+    fn shown(&mut self, conn: ConnId, replica: ReplicaId, end: u64) {
+        let durable = self.keeper.durable().end(replica);
+        if let Some(sub) = self.subs.get_mut(&conn) {
+            sub.known.raise(replica, end);
+            sub.acks.shown(replica, end, durable);
+        }
+    }
+
+    /// Takes in a piece that came from a subscriber; whether there is one.
+    fn take_from(&mut self, conn: ConnId, piece: Option<Piece>) -> bool {
+        let Some(piece) = piece else { return false };
+        let sub = self.subs.get_mut(&conn);
+        let stored = sub.is_some_and(|sub| {
+            sub.resyncs = 0;
+            !sub.remote
+        });
         self.take_in(piece, Some(conn), stored);
-        Ok(true)
+        true
     }
 
     /// An accepted piece: to be imported, stored, and handed on.
@@ -217,11 +270,9 @@ impl Room {
             for conn in self.blocked.clone() {
                 let ready = self.subs.get_mut(&conn).map(|sub| sub.held.take_ready(replica, end));
                 for (log, held) in ready.unwrap_or_default() {
-                    match self.receive_run(conn, log, held.first, &held.frames) {
-                        Ok(true) => moved.push(log),
-                        Ok(false) => {}
-                        Err(fault) => faults.push((conn, fault)),
-                    }
+                    let (grown, fault) = self.resume(conn, log, held);
+                    moved.extend(grown.then_some(log));
+                    faults.extend(fault.map(|fault| (conn, fault)));
                 }
                 if self.subs.get(&conn).is_none_or(|sub| sub.held.is_empty()) {
                     self.blocked.remove(&conn);
@@ -232,11 +283,17 @@ impl Room {
     }
 
     /// Reads changes of one log as far as their dependencies are known, and moves the log behind them. `None`: they
-    /// start behind a gap. On an error nothing has moved.
-    fn advance(&mut self, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<Option<Advance>, Fault> {
+    /// start behind a gap. With `whole`, wrong changes fail all of them, and nothing has moved.
+    fn advance(
+        &mut self,
+        replica: ReplicaId,
+        first: u64,
+        frames: &[u8],
+        whole: bool,
+    ) -> Result<Option<Advance>, Fault> {
         let mut log = self.logs.remove(&replica).unwrap_or_else(|| Log::new(replica));
         let before = log.head.end;
-        let result = self.advance_log(&mut log, replica, first, frames);
+        let result = self.advance_log(&mut log, replica, first, frames, whole);
         if log.head.end > before {
             self.version.raise(replica, log.head.end);
             self.ops += log.head.end - before;
@@ -254,35 +311,50 @@ impl Room {
         replica: ReplicaId,
         first: u64,
         frames: &[u8],
+        whole: bool,
     ) -> Result<Option<Advance>, Fault> {
         let Some(start) = skip_known(log, replica, first, frames)? else { return Ok(None) };
         let mark = log.mark();
-        let checked = Frames::new(&frames[start..]).try_for_each(|change| log.head.read(change?).map(drop));
-        log.reset(mark);
-        checked?;
-        let mut iter = Frames::new(&frames[start..]);
-        let mut rest = None;
-        let taken = loop {
-            let at = iter.offset();
-            let Some(change) = iter.next() else { break at };
-            let (change, step) = (change?, log.mark());
-            let header = log.head.read(change)?;
-            match self.missing_dep(replica, &header) {
-                Ok(None) => log.digest = chain(&log.digest, change),
-                Ok(Some(wait)) => {
-                    log.reset(step);
-                    rest = Some((start + at, wait));
-                    break at;
-                }
-                Err(fault) => {
-                    log.reset(mark);
-                    return Err(fault);
-                }
-            }
-        };
+        if whole {
+            let checked = Frames::new(&frames[start..]).try_for_each(|change| log.head.read(change?).map(drop));
+            log.reset(mark);
+            checked?;
+        }
+        let (taken, stop) = self.take_changes(log, replica, &frames[start..]);
+        if let (true, Stop::Fault(fault)) = (whole, &stop) {
+            log.reset(mark);
+            return Err(fault.clone());
+        }
+        let stop = if let Stop::Wait(at, wait) = stop { Stop::Wait(start + at, wait) } else { stop };
         let frames = frames[start..start + taken].to_vec();
         let piece = (taken > 0).then_some(Piece { replica, first: mark.0, end: log.head.end, frames });
-        Ok(Some(Advance { piece, rest }))
+        Ok(Some(Advance { piece, stop }))
+    }
+
+    /// Moves `log` over changes while they can be taken. Returns their bytes, and why it stopped.
+    fn take_changes(&self, log: &mut Log, replica: ReplicaId, frames: &[u8]) -> (usize, Stop) {
+        let mut iter = Frames::new(frames);
+        loop {
+            let at = iter.offset();
+            let Some(change) = iter.next() else { return (at, Stop::End) };
+            let step = log.mark();
+            let read = change.and_then(|change| Ok((change, log.head.read(change)?)));
+            let missing = match read {
+                Ok((change, header)) => self.missing_dep(replica, &header).map(|wait| (change, wait)),
+                Err(error) => Err(error.into()),
+            };
+            match missing {
+                Ok((change, None)) => log.digest = chain(&log.digest, change),
+                Ok((_, Some(wait))) => {
+                    log.reset(step);
+                    return (at, Stop::Wait(at, wait));
+                }
+                Err(fault) => {
+                    log.reset(step);
+                    return (at, Stop::Fault(fault));
+                }
+            }
+        }
     }
 
     fn missing_dep(&self, replica: ReplicaId, header: &ChangeHeader) -> Result<Option<Wait>, Fault> {
