@@ -215,3 +215,39 @@ impl Room {
         told.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(clock: u64, value: Option<&[u8]>) -> Said {
+        Said { clock, user: None, value: value.map(<[u8]>::to_vec) }
+    }
+
+    #[test]
+    fn over_another_connection_only_news_count() {
+        let (mut table, limits) = (PresenceTable::default(), Limits::default());
+        let id = (ReplicaId::from(1), "cursor".to_owned());
+        let (tab, relay) = (ConnId(1), ConnId(2));
+        let mut take = |said, from| table.take(&id, said, from, false, &limits, 0);
+        assert_eq!(take(said(5, Some(b"a")), tab), Took::Changed);
+        assert_eq!(take(said(5, Some(b"a")), relay), Took::Nothing, "the same news by another way");
+        assert_eq!(take(said(4, Some(b"old")), relay), Took::Nothing);
+        assert_eq!(take(said(4, None), relay), Took::Nothing);
+        assert_eq!(take(said(6, Some(b"b")), relay), Took::Changed);
+        assert_eq!(take(said(2, Some(b"b")), relay), Took::Refreshed, "a connection follows its own order");
+        // A relay hears an owner over the owner's own connection: the last one to speak counts.
+        assert_eq!(table.take(&id, said(1, Some(b"c")), tab, true, &limits, 0), Took::Changed);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let limits = Limits { max_presence_per_doc: 3, max_presence_per_owner: 2, ..Limits::default() };
+        let mut table = PresenceTable::default();
+        let mut take = |owner: u128, key: &str| {
+            table.take(&(ReplicaId::from(owner), key.to_owned()), said(1, Some(b"v")), ConnId(1), true, &limits, 0)
+        };
+        assert_eq!((take(1, "a"), take(1, "b"), take(1, "c")), (Took::Changed, Took::Changed, Took::TooMany));
+        assert_eq!((take(2, "a"), take(3, "a")), (Took::Changed, Took::Nothing));
+    }
+}
