@@ -1,5 +1,5 @@
 //! Bad input through a real socket, and rights: whoever sends nonsense, too much, or what its token does not allow is
-//! closed with a number and a reason, nothing of it is applied, and nobody else notices. Bug classes C (26) and
+//! closed with a number and a reason, nothing of it is applied, and nobody else notices. Bug classes C (22, 26) and
 //! J (51, 54, 55).
 
 #[path = "support/client.rs"]
@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use client::{Client, closing, socket};
 use futures_util::{SinkExt, StreamExt};
-use selvedge::DocName;
+use selvedge::clock::Hlc;
+use selvedge::op::{Batch, Change, Dep, LogHead, Segment, put_frame};
 use selvedge::store::{MemoryStore, Store};
-use selvedge::sync::{GrantRule, Rights};
+use selvedge::sync::{GrantRule, RefuseCode, Rights};
+use selvedge::{DocName, ReplicaId};
 use selvedge_relay::auth;
 use selvedge_relay::serve::{Config, Relay, serve_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -330,6 +332,41 @@ async fn a_token_that_expires_ends_its_connection() {
     long.until("works", Client::is_durable).await;
     short.connect(addr, Some(&scene.token("board", Rights::ALL, 3600))).await;
     short.until("back with a new token", |short| short.log().len() == 2).await;
+    scene.relay.shutdown().await;
+}
+
+/// Bug class C (22): a change that names a history that never was is not stored, or the document could never be loaded
+/// again. Its author is told; the others go on.
+#[tokio::test]
+async fn a_change_with_a_forged_past_is_not_stored() {
+    let mut scene = Scene::new(false, |_| {}).await;
+    let addr = scene.relay.local_addr();
+    let honest = ReplicaId::from(1);
+    let mut client = Client::connected(1, "board", addr).await;
+    client.edit("one").await;
+    client.until("stored", Client::is_durable).await;
+    let end = client.doc.version().end(honest);
+    client.edit("two").await;
+    client.until("stored", Client::is_durable).await;
+
+    let mut liar = Client::connected(2, "board", addr).await;
+    liar.until("has everything", |liar| liar.log().len() == 2).await;
+    let dep = Dep { replica: honest, end, digest: [9; 16] };
+    let change = Change { hlc: Hlc::new(5, 0), deps: &[dep], message: None, ops: 1, body: &[1, 2, 3] };
+    let (mut bytes, mut frames) = (Vec::new(), Vec::new());
+    LogHead::default().write(&change, &mut bytes);
+    put_frame(&mut frames, &bytes);
+    let segment = Segment { replica: ReplicaId::from(2), first_seq: 0, frames };
+    liar.forge(Batch { segments: vec![segment] }).await;
+    liar.until("told", |liar| liar.refused.iter().any(|(code, _)| *code == RefuseCode::NotStored)).await;
+    liar.disconnect();
+    assert_eq!(scene.stored("board"), 2);
+
+    client.connect(addr, None).await;
+    client.edit("three").await;
+    client.until("goes on", Client::is_durable).await;
+    let mut fresh = Client::connected(3, "board", addr).await;
+    fresh.until("reads", |fresh| fresh.log() == ["one", "two", "three"]).await;
     scene.relay.shutdown().await;
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use selvedge::op::Batch;
 use selvedge::sync::{AckLevel, Config, ConnId, Effect, Engine, Input, Link, RefuseCode, Role};
 use selvedge::{Doc, DocName, ReplicaId, VersionVector};
 use tokio::net::TcpStream;
@@ -105,6 +106,12 @@ impl Client {
         self.doc.change(|tx| tx.list("log").push(text)).expect("an edit");
         let batch = self.doc.take_batch();
         self.input(Input::Edited { doc: self.name.clone(), batch });
+    }
+
+    /// Sends changes that no document of ours would make.
+    pub(crate) async fn forge(&mut self, batch: Batch) {
+        self.input(Input::Edited { doc: self.name.clone(), batch });
+        self.perform().await;
     }
 
     /// Everything in the list, in its order.
