@@ -4,6 +4,12 @@
 //! survive a crash, all of them; when it returns an error, none was added; records come back as they were written or
 //! as an error that names file and record, never silently fewer. Not here: files and databases (the drivers have them).
 
+pub mod conformance;
+mod memory;
+pub mod record;
+
+pub use memory::MemoryStore;
+
 use crate::id::DocName;
 
 /// A record as it was appended.
