@@ -21,6 +21,9 @@ pub const MIN_SECRET_BYTES: usize = 32;
 /// Most documents or patterns that one token may name.
 const MAX_RULES: usize = 1000;
 
+/// Longest name of a user, in bytes: it is passed on with everything that tells of the user.
+const MAX_USER_BYTES: usize = 256;
+
 /// What a credential is worth, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
@@ -109,6 +112,9 @@ impl Claims {
     fn grant(&self) -> Result<Grant, String> {
         if self.docs.len() > MAX_RULES {
             return Err(format!("the token names {} documents; at most {MAX_RULES} are allowed", self.docs.len()));
+        }
+        if self.sub.as_ref().is_some_and(|sub| sub.len() > MAX_USER_BYTES) {
+            return Err(format!("the token's sub is longer than {MAX_USER_BYTES} bytes"));
         }
         let rules = self.docs.iter().map(|(documents, rights)| rule(documents, rights));
         Ok(Grant { user: self.sub.clone(), rules: rules.collect::<Result<_, _>>()? })

@@ -27,6 +27,9 @@ const MAX_TURN: usize = 1024;
 /// Bytes that may wait for the disk before connections have to wait too.
 const MAX_BACKLOG_BYTES: usize = 64 << 20;
 
+/// How often expiries are looked at, at least.
+const MAX_EXPIRY_WAIT: Duration = Duration::from_secs(60);
+
 /// How long a shutdown waits for the disk.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -327,7 +330,8 @@ impl Hub {
         let deadline = self.engine.deadline().map(|deadline| Duration::from_millis(deadline.saturating_sub(now_ms)));
         let expiry =
             self.expiries.first().map(|(expires_s, _)| Duration::from_secs(*expires_s).saturating_sub(unix_now()));
-        deadline.into_iter().chain(expiry).min()
+        // Expiries follow the clock on the wall, which may be set.
+        deadline.into_iter().chain(expiry.map(|expiry| expiry.min(MAX_EXPIRY_WAIT))).min()
     }
 
     /// Waits for the disk, passes on its answers, and tells every peer goodbye.
@@ -350,6 +354,13 @@ impl Hub {
         for outbox in self.connections.values() {
             outbox.close(CloseCode::GoingAway, "the relay is shutting down".to_owned());
         }
+    }
+}
+
+/// A hub that is dropped without being stopped leaves no connection behind.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.connections.values().for_each(|outbox| outbox.abandon());
     }
 }
 

@@ -89,6 +89,7 @@ fn anything_else_is_refused_with_a_reason() {
         (signed(&with("docs", json!({ "": "rw" }))), "document name"),
         (signed(&with("docs", json!(["a"]))), "claims"),
         (signed(&with("docs", (0..2000).map(|n| (n.to_string(), json!("r"))).collect())), "at most"),
+        (signed(&with("sub", json!("x".repeat(257)))), "sub"),
         (encode(&Header::new(Algorithm::HS256), &good_claims(), &other_secret).expect("signs"), "signature"),
         (
             encode(&Header::new(Algorithm::HS512), &good_claims(), &EncodingKey::from_secret(SECRET)).expect("signs"),

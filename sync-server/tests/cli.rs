@@ -7,7 +7,7 @@ mod process;
 use std::net::TcpListener;
 use std::path::Path;
 
-use process::{Process, run};
+use process::{Process, program, run};
 use selvedge_relay::auth::Gate;
 
 /// The one line on stderr.
@@ -87,6 +87,18 @@ fn what_is_wrong_is_said_in_one_line() {
         let said = complaint(&args, 1);
         assert!(said.contains(expect), "{args:?} said {said:?}, not {expect:?}");
     }
+}
+
+#[test]
+fn options_can_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = program()
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("SELVEDGE_DATA", folder.path())
+        .env("SELVEDGE_WEB", "/does/not/exist")
+        .output();
+    let said = String::from_utf8(output.expect("runs").stderr).expect("text");
+    assert!(said.contains("/does/not/exist: there is no such folder"), "{said}");
 }
 
 #[test]

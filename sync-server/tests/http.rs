@@ -1,11 +1,17 @@
 //! The web server: health, static files, and which requests become a WebSocket. Bug class J (cross-site pages).
 
+#[path = "support/client.rs"]
+mod client;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use selvedge_relay::serve::{Config, Relay, serve};
+use client::Client;
+use selvedge::store::MemoryStore;
+use selvedge::sync::RefuseCode;
+use selvedge_relay::serve::{Config, Relay, serve, serve_with};
 
 async fn relay(change: impl FnOnce(&mut Config)) -> (Relay, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -20,15 +26,16 @@ async fn ask(addr: SocketAddr, request: String, to_the_end: bool) -> (String, St
         let mut stream = TcpStream::connect(addr).expect("connects");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("is set");
         stream.write_all(request.as_bytes()).expect("writes");
-        let mut answer = vec![0; 64 << 10];
-        let mut len = stream.read(&mut answer).expect("reads");
-        while to_the_end {
-            match stream.read(&mut answer[len..]).expect("reads") {
-                0 => break,
-                read => len += read,
+        let mut answer = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            let read = stream.read(&mut chunk).expect("reads");
+            answer.extend_from_slice(&chunk[..read]);
+            if read == 0 || !to_the_end {
+                break;
             }
         }
-        String::from_utf8_lossy(&answer[..len]).into_owned()
+        String::from_utf8_lossy(&answer).into_owned()
     });
     let answer = answer.await.expect("asks");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -146,6 +153,29 @@ async fn named_origins_are_the_only_ones() {
         let head = upgrade(addr, "/sync", "relay.example.org", &format!("Origin: {origin}\r\n")).await;
         assert!(head.starts_with(&format!("http/1.1 {status}")), "{origin}: {head}");
     }
+    relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn it_is_ready_while_the_store_takes_changes() {
+    let store = MemoryStore::new();
+    let relay = serve_with(Config::local("the test's store"), Box::new(store.clone())).await.expect("starts");
+    let addr = relay.local_addr();
+    let mut client = Client::connected(1, "board", addr).await;
+    for (full, status) in [(false, "200"), (true, "503"), (false, "200")] {
+        store.set_full(full);
+        client.connect(addr, None).await;
+        client.edit("more").await;
+        if full {
+            client.until("told", |client| client.refused.iter().any(|(code, _)| *code == RefuseCode::NotStored)).await;
+        } else {
+            client.until("stored", Client::is_durable).await;
+        }
+        let (head, body) = get(addr, "/readyz").await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}{body}");
+        assert!(get(addr, "/healthz").await.0.starts_with("http/1.1 200"));
+    }
+    drop(client);
     relay.shutdown().await;
 }
 

@@ -44,7 +44,7 @@ fn tamper(database: &Database, doc: &DocName, index: u64, change: impl FnOnce(&m
     write.commit().expect("commits");
 }
 
-fn flip(bytes: &mut Vec<u8>) -> bool {
+fn flip(bytes: &mut [u8]) -> bool {
     let last = bytes.len() - 1;
     bytes[last] ^= 0x10;
     true
@@ -152,7 +152,7 @@ impl Harness for OnFiles {
     }
 
     fn damage(&mut self, store: RedbStore, doc: &DocName, index: u64) -> RedbStore {
-        self.behind(store, |database| tamper(database, doc, index, flip))
+        self.behind(store, |database| tamper(database, doc, index, |bytes| flip(bytes)))
     }
 
     fn lose(&mut self, store: RedbStore, doc: &DocName, index: u64) -> RedbStore {
@@ -203,7 +203,7 @@ impl Harness for OnLossyDisks {
     }
 
     fn damage(&mut self, store: RedbStore, doc: &DocName, index: u64) -> RedbStore {
-        self.behind(store, |database| tamper(database, doc, index, flip))
+        self.behind(store, |database| tamper(database, doc, index, |bytes| flip(bytes)))
     }
 
     fn lose(&mut self, store: RedbStore, doc: &DocName, index: u64) -> RedbStore {

@@ -1,5 +1,7 @@
 //! The bytes of a stored record: a checksum over document, index and content, then the content.
 //!
+//! The checksum is the first 8 bytes of BLAKE3 (derive-key context `selvedge 2026 stored record`) over the length of the
+//! document's name (8 bytes, little-endian), the name, the index (the same) and the content.
 //! Always holds: a record that was damaged, moved to another index or put into another document does not open.
 //! Not here: how long a record is (each store knows), and repair (a peer or a backup has the bytes).
 
@@ -42,7 +44,7 @@ pub fn corrupt(file: impl Into<String>, doc: &DocName, index: u64, problem: impl
 
 /// Tells torn, flipped and misplaced bytes from the right ones (not a defence against an adversary).
 fn checksum(doc: &DocName, index: u64, content: &[u8]) -> [u8; OVERHEAD] {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = blake3::Hasher::new_derive_key("selvedge 2026 stored record");
     hasher.update(&(doc.as_str().len() as u64).to_le_bytes());
     hasher.update(doc.as_str().as_bytes()).update(&index.to_le_bytes()).update(content);
     let mut out = [0; OVERHEAD];
