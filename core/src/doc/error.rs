@@ -32,6 +32,9 @@ pub enum EditError {
         /// What was asked for.
         wanted: ContainerKind,
     },
+    /// A handle from a transaction that failed: the list element that the container was in does not exist.
+    #[error("{0} was made by a transaction that was taken back")]
+    TakenBack(String),
     /// A container that cannot be made here.
     #[error("{0} cannot hold another container: nesting is limited to 128 levels")]
     TooDeep(String),

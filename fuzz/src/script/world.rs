@@ -74,7 +74,7 @@ impl Replica {
     fn edit(&mut self, edits: &[Edit]) -> Outcome {
         let edited = self.doc.change(|tx| edits.iter().try_for_each(|edit| edit::apply(tx, edit)));
         match edited {
-            Ok(()) | Err(EditError::TooDeep(_)) => Ok(()),
+            Ok(()) | Err(EditError::TooDeep(_) | EditError::TakenBack(_)) => Ok(()),
             Err(error) => Err(told("an edit was refused", error)),
         }
     }
