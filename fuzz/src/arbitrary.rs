@@ -109,37 +109,55 @@ impl Arbitrary for Plain {
     }
 }
 
-fn what(g: &mut Gen) -> What {
+/// An edit of a container of this kind.
+pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
     let (index, len) = (u16::arbitrary(g), below(g, 4) as u16);
     let key = below(g, 6) as u8;
-    match below(g, 34) {
-        0..3 => What::MapSet { key, value: Plain::arbitrary(g) },
-        3 => What::MapDelete { key },
-        4..6 => What::MapChild { key, kind: kind(g) },
-        6 => What::MapReplace { key, kind: kind(g) },
-        7 => What::RegisterSet { value: Plain::arbitrary(g) },
-        8 => What::RegisterClear,
-        9 => What::CounterAdd { by: i64::from(i8::arbitrary(g)) },
-        10 => What::CounterAdd { by: i64::arbitrary(g) },
-        11..13 => What::SetAdd { value: Plain::arbitrary(g) },
-        13 => What::SetRemove { pick: index },
-        14..17 => What::ListInsert { index, values: (0..1 + len).map(|_| Plain::arbitrary(g)).collect() },
-        17..19 => What::ListDelete { index, len },
-        19 => What::ListSet { index, value: Plain::arbitrary(g) },
-        20..23 => What::ListMove { from: index, to: u16::arbitrary(g) },
-        23 => What::ListInsertContainer { index, kind: kind(g) },
-        24 => What::ListChild { index, kind: kind(g) },
-        25..28 => What::TextInsert { pos: index, text: snippet(g) },
-        28..30 => What::TextDelete { pos: index, len },
-        30..32 => What::TextInsertUtf16 { pos: index, text: snippet(g) },
-        _ => What::TextDeleteUtf16 { pos: index, len },
+    match of {
+        ContainerKind::Map => match below(g, 7) {
+            0..3 => What::MapSet { key, value: Plain::arbitrary(g) },
+            3 => What::MapDelete { key },
+            4..6 => What::MapChild { key, kind: kind(g) },
+            _ => What::MapReplace { key, kind: kind(g) },
+        },
+        ContainerKind::Register if one_in(g, 3) => What::RegisterClear,
+        ContainerKind::Register => What::RegisterSet { value: Plain::arbitrary(g) },
+        ContainerKind::Counter if one_in(g, 2) => What::CounterAdd { by: i64::arbitrary(g) },
+        ContainerKind::Counter => What::CounterAdd { by: i64::from(i8::arbitrary(g)) },
+        ContainerKind::Set if one_in(g, 3) => What::SetRemove { pick: index },
+        ContainerKind::Set => What::SetAdd { value: Plain::arbitrary(g) },
+        ContainerKind::List => match below(g, 11) {
+            0..3 => What::ListInsert { index, values: (0..1 + len).map(|_| Plain::arbitrary(g)).collect() },
+            3..5 => What::ListDelete { index, len },
+            5 => What::ListSet { index, value: Plain::arbitrary(g) },
+            6..9 => What::ListMove { from: index, to: u16::arbitrary(g) },
+            9 => What::ListInsertContainer { index, kind: kind(g) },
+            _ => What::ListChild { index, kind: kind(g) },
+        },
+        ContainerKind::Text => match below(g, 9) {
+            0..3 => What::TextInsert { pos: index, text: snippet(g) },
+            3..5 => What::TextDelete { pos: index, len },
+            5..7 => What::TextInsertUtf16 { pos: index, text: snippet(g) },
+            _ => What::TextDeleteUtf16 { pos: index, len },
+        },
+    }
+}
+
+/// A kind; sequences, whose merging is the hardest, are the most frequent.
+fn frequent_kind(g: &mut Gen) -> ContainerKind {
+    match below(g, 10) {
+        0..3 => ContainerKind::List,
+        3..6 => ContainerKind::Text,
+        6..8 => ContainerKind::Map,
+        _ => kind(g),
     }
 }
 
 impl Arbitrary for Edit {
     fn arbitrary(g: &mut Gen) -> Self {
         let at = if one_in(g, 2) { 0 } else { u16::arbitrary(g) };
-        Self { at, what: what(g) }
+        let of = frequent_kind(g);
+        Self { at, what: what(g, of) }
     }
 
     fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
@@ -209,12 +227,19 @@ fn simpler(what: &What) -> Vec<What> {
     }
 }
 
-fn action(g: &mut Gen) -> Action {
+/// What happens next; all edits are of one container if there is a focus.
+fn action(g: &mut Gen, focus: Option<ContainerKind>) -> Action {
     let (replica, other) = (below(g, 5) as u8, below(g, 5) as u8);
-    let edits = |g: &mut Gen| (0..1 + below(g, 3)).map(|_| Edit::arbitrary(g)).collect();
+    let edits = |g: &mut Gen| {
+        let one = |g: &mut Gen| match focus {
+            Some(of) => Edit { at: 0, what: what(g, of) },
+            None => Edit::arbitrary(g),
+        };
+        (0..1 + below(g, 3)).map(|_| one(g)).collect()
+    };
     match below(g, 40) {
         0..20 => Action::Edit { replica, edits: edits(g) },
-        20..22 => {
+        20 => {
             let ways = [
                 Failure::Cancel,
                 Failure::PastEnd,
@@ -224,7 +249,7 @@ fn action(g: &mut Gen) -> Action {
             ];
             Action::Fail { replica, edits: edits(g), how: ways[below(g, ways.len())] }
         }
-        22 => Action::Commit { replica, message: snippet(g) },
+        21..23 => Action::Commit { replica, message: snippet(g) },
         23 => Action::Cut { replica },
         24..27 => Action::Exchange { a: replica, b: other },
         27..30 => {
@@ -251,8 +276,10 @@ fn clock(g: &mut Gen) -> u64 {
 
 impl Arbitrary for Script {
     fn arbitrary(g: &mut Gen) -> Self {
-        let length = 1 + below(g, g.size());
-        Self { replicas: 2 + below(g, 4) as u8, actions: (0..length).map(|_| action(g)).collect() }
+        let size = if one_in(g, 8) { g.size() * 4 } else { g.size() };
+        let length = 1 + below(g, size);
+        let focus = one_in(g, 2).then(|| frequent_kind(g));
+        Self { replicas: 2 + below(g, 4) as u8, actions: (0..length).map(|_| action(g, focus)).collect() }
     }
 
     fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
@@ -262,6 +289,68 @@ impl Arbitrary for Script {
             move |replicas| Self { replicas, ..script.clone() }
         });
         Box::new(fewer.chain(without_chunks(script.clone())).chain(with_smaller_actions(script)))
+    }
+}
+
+/// Something that is written by everybody, and then three branches that know nothing of each other.
+#[derive(Clone, Debug, Serialize)]
+pub struct Branches(pub [Vec<Edit>; 4]);
+
+impl Branches {
+    /// Branches that edit one container of this kind.
+    pub fn of(g: &mut Gen, kind: ContainerKind) -> Self {
+        let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| Edit { at: 0, what: what(g, kind) }).collect();
+        Self([edits(g), edits(g), edits(g), edits(g)])
+    }
+}
+
+impl Arbitrary for Branches {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let kind = kind(g);
+        Self::of(g, kind)
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let this = self.clone();
+        Box::new((0..4).flat_map(move |at| {
+            let this = this.clone();
+            this.0[at].shrink().map(move |edits| {
+                let mut smaller = this.clone();
+                smaller.0[at] = edits;
+                smaller
+            })
+        }))
+    }
+}
+
+/// What a hostile peer sends: good bytes of a script's document, damaged; and bytes out of the blue.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hostile {
+    /// What was written before.
+    pub script: Script,
+    /// How its bytes are damaged: (what, where, with what).
+    pub mutations: Vec<(u8, u32, u8)>,
+    /// Bytes from nowhere.
+    pub noise: Vec<u8>,
+}
+
+impl Arbitrary for Hostile {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let mut small = Gen::from_size_and_seed(12, u64::arbitrary(g));
+        let count = 1 + below(g, 6);
+        Self {
+            script: Script::arbitrary(&mut small),
+            mutations: (0..count).map(|_| (u8::arbitrary(g), u32::arbitrary(g), u8::arbitrary(g))).collect(),
+            noise: (0..below(g, 64)).map(|_| if bool::arbitrary(g) { below(g, 32) as u8 } else { 0xff }).collect(),
+        }
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        let (a, b, c) = (self.clone(), self.clone(), self.clone());
+        let script = self.script.shrink().map(move |script| Self { script, ..a.clone() });
+        let mutations = self.mutations.shrink().map(move |mutations| Self { mutations, ..b.clone() });
+        let noise = self.noise.shrink().map(move |noise| Self { noise, ..c.clone() });
+        Box::new(script.chain(mutations).chain(noise))
     }
 }
 

@@ -2,7 +2,7 @@
 //! was given any of them.
 
 use selvedge::codec::checksum;
-use selvedge::{ContainerKind, Doc, ReplicaId, VersionVector};
+use selvedge::{ContainerKind, Doc, EditError, ReplicaId, VersionVector};
 
 /// An update that holds `payload`, uncompressed.
 pub fn update(payload: &[u8]) -> Vec<u8> {
@@ -92,7 +92,7 @@ pub fn exercise(doc: &mut Doc) -> Result<(), String> {
         tx.register("register").set("x")
     });
     match edited {
-        Ok(()) | Err(selvedge::EditError::LogFull { .. } | selvedge::EditError::TooLarge { .. }) => {}
+        Ok(()) | Err(EditError::LogFull { .. } | EditError::TooLarge { .. } | EditError::LogUnreadable) => {}
         Err(error) => return Err(format!("the document cannot be edited: {error}")),
     }
     let saved = doc.save();

@@ -53,6 +53,9 @@ pub enum EditError {
         /// The limit in operations.
         max: u64,
     },
+    /// Somebody wrote a change with this replica's id that cannot be read: nothing that follows it can be either.
+    #[error("this replica's log holds a change that cannot be read; open the document with a fresh replica id")]
+    LogUnreadable,
     /// The caller's own reason to give up a transaction.
     #[error("{0}")]
     Cancelled(String),

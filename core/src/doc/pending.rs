@@ -131,6 +131,9 @@ impl Doc {
 
     fn check_room(&self, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
+        if self.names[pending.first.log as usize].is_opaque() {
+            return Err(EditError::LogUnreadable);
+        }
         if pending.body.bytes() + run_bytes(run) + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
