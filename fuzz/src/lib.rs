@@ -1,1 +1,15 @@
-//! Placeholder until the crate is written.
+//! Oracles for Selvedge: random scripts over several replicas, a naive specification that they must agree with, views
+//! rebuilt from patches, forged histories, and hostile bytes.
+//!
+//! Always holds: a script is data (JSON), valid whatever its numbers are, and runs the same natively and in wasm. Only
+//! `arbitrary` and `forge` draw random numbers, and they do not exist in wasm. Not here: a simulated network and disks.
+
+#[cfg(not(target_family = "wasm"))]
+pub mod arbitrary;
+pub mod bytes;
+#[cfg(not(target_family = "wasm"))]
+pub mod forge;
+pub mod oracle;
+pub mod script;
+pub mod spec;
+pub mod view;

@@ -154,6 +154,20 @@ impl Containers {
         (container.parent, place)
     }
 
+    /// Whether the elements around the container exist: a transaction that was taken back leaves handles behind.
+    pub(crate) fn exists(&self, mut handle: Handle) -> bool {
+        while handle != Handle::ROOT {
+            let (parent, place) = self.place(handle);
+            if let (Content::List(list), Place::Element(dot)) = (self.content(parent), place)
+                && !list.has(dot)
+            {
+                return false;
+            }
+            handle = parent;
+        }
+        true
+    }
+
     /// The handle with this number.
     pub(crate) fn handle(&self, number: u32) -> Option<Handle> {
         ((number as usize) < self.all.len()).then_some(Handle(number))

@@ -31,6 +31,11 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Whether a body of this log could not be read: nothing that follows in it has an effect.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
     pub(super) fn index_of(&self, handle: Handle) -> Option<u32> {
         if handle == Handle::ROOT {
             return Some(ROOT);

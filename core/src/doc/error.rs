@@ -32,6 +32,9 @@ pub enum EditError {
         /// What was asked for.
         wanted: ContainerKind,
     },
+    /// A handle from a transaction that failed: the list element that the container was in does not exist.
+    #[error("{0} was made by a transaction that was taken back")]
+    TakenBack(String),
     /// A container that cannot be made here.
     #[error("{0} cannot hold another container: nesting is limited to 128 levels")]
     TooDeep(String),
@@ -50,6 +53,9 @@ pub enum EditError {
         /// The limit in operations.
         max: u64,
     },
+    /// Somebody wrote a change with this replica's id that cannot be read: nothing that follows it can be either.
+    #[error("this replica's log holds a change that cannot be read; open the document with a fresh replica id")]
+    LogUnreadable,
     /// The caller's own reason to give up a transaction.
     #[error("{0}")]
     Cancelled(String),

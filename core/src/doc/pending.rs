@@ -99,13 +99,22 @@ impl Doc {
 
     /// Writes a run of operations into the pending change and applies it. The caller has checked that it is valid.
     pub(super) fn push_op(&mut self, handle: Handle, run: OpRun<'_>) -> Result<(), EditError> {
+        self.push(handle, run, None)
+    }
+
+    /// The same for an operation on an element, whose name in the run is filled in here: a log mentions the container
+    /// first, then the element.
+    pub(super) fn push_element_op(&mut self, handle: Handle, run: OpRun<'_>, element: Dot) -> Result<(), EditError> {
+        self.push(handle, run, Some(element))
+    }
+
+    fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
         let first = self.open_pending();
-        if let Err(full) = self.check_room(&run) {
-            let pending = self.pending.as_ref().expect("opened above");
-            pending.body.forget_unwritten(&mut self.names[first.log as usize].log);
-            return Err(full);
-        }
+        self.check_room(&run)?;
         let container = self.own_index(handle);
+        if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
+            *element = self.own_element(dot);
+        }
         let pending = self.pending.as_mut().expect("opened above");
         let names = &mut self.names[first.log as usize];
         let dot = first.plus(pending.body.ops());
@@ -122,6 +131,9 @@ impl Doc {
 
     fn check_room(&self, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
+        if self.names[pending.first.log as usize].is_opaque() {
+            return Err(EditError::LogUnreadable);
+        }
         if pending.body.bytes() + run_bytes(run) + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
@@ -153,7 +165,7 @@ impl Doc {
     }
 
     /// How our own log names an element.
-    pub(super) fn own_element(&mut self, dot: Dot) -> ElementRef {
+    fn own_element(&mut self, dot: Dot) -> ElementRef {
         let log = self.open_pending().log;
         let (me, author) = (self.me, self.logs.replica(dot.log));
         ElementRef { name: self.names_of(log).log.name(me, author), seq: dot.seq }

@@ -112,7 +112,7 @@ impl Transaction<'_> {
     /// The map behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no map.
+    /// `EditError::WrongKind` or `TakenBack` if it is no map.
     pub fn map_at(&mut self, handle: Handle) -> Result<MapMut<'_>, EditError> {
         self.check(handle, ContainerKind::Map)?;
         Ok(MapMut { doc: self.doc, handle })
@@ -121,7 +121,7 @@ impl Transaction<'_> {
     /// The list behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no list.
+    /// `EditError::WrongKind` or `TakenBack` if it is no list.
     pub fn list_at(&mut self, handle: Handle) -> Result<ListMut<'_>, EditError> {
         self.check(handle, ContainerKind::List)?;
         Ok(ListMut { doc: self.doc, handle })
@@ -130,7 +130,7 @@ impl Transaction<'_> {
     /// The text behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no text.
+    /// `EditError::WrongKind` or `TakenBack` if it is no text.
     pub fn text_at(&mut self, handle: Handle) -> Result<TextMut<'_>, EditError> {
         self.check(handle, ContainerKind::Text)?;
         Ok(TextMut { doc: self.doc, handle })
@@ -139,7 +139,7 @@ impl Transaction<'_> {
     /// The register behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no register.
+    /// `EditError::WrongKind` or `TakenBack` if it is no register.
     pub fn register_at(&mut self, handle: Handle) -> Result<RegisterMut<'_>, EditError> {
         self.check(handle, ContainerKind::Register)?;
         Ok(RegisterMut { doc: self.doc, handle })
@@ -148,7 +148,7 @@ impl Transaction<'_> {
     /// The counter behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no counter.
+    /// `EditError::WrongKind` or `TakenBack` if it is no counter.
     pub fn counter_at(&mut self, handle: Handle) -> Result<CounterMut<'_>, EditError> {
         self.check(handle, ContainerKind::Counter)?;
         Ok(CounterMut { doc: self.doc, handle })
@@ -157,7 +157,7 @@ impl Transaction<'_> {
     /// The set behind a handle.
     ///
     /// # Errors
-    /// `EditError::WrongKind` if it is no set.
+    /// `EditError::WrongKind` or `TakenBack` if it is no set.
     pub fn set_at(&mut self, handle: Handle) -> Result<SetMut<'_>, EditError> {
         self.check(handle, ContainerKind::Set)?;
         Ok(SetMut { doc: self.doc, handle })
@@ -166,6 +166,9 @@ impl Transaction<'_> {
     fn check(&self, handle: Handle, wanted: ContainerKind) -> Result<(), EditError> {
         let found = self.doc.containers.kind(handle);
         let place = || format!("container {}", handle.to_u32());
-        if found == wanted { Ok(()) } else { Err(EditError::WrongKind { place: place(), found, wanted }) }
+        if found != wanted {
+            return Err(EditError::WrongKind { place: place(), found, wanted });
+        }
+        if self.doc.containers.exists(handle) { Ok(()) } else { Err(EditError::TakenBack(place())) }
     }
 }

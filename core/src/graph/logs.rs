@@ -124,14 +124,16 @@ impl Logs {
         self.logs.iter().map(|log| (log.replica, log.head.end)).collect()
     }
 
-    /// The ends of all logs with their digests. Hashes what was added since the last call.
+    /// The ends of all logs with their digests, ordered by replica. Hashes what was added since the last call.
     pub fn state(&mut self) -> Vec<LogState> {
         let written = self.logs.iter_mut().filter(|log| log.head.end > 0);
         let state = written.map(|log| {
             let digest = log.digest_at(log.head.end).expect("a log ends at a change");
             LogState { replica: log.replica, head: log.head.clone(), digest }
         });
-        state.collect()
+        let mut state: Vec<LogState> = state.collect();
+        state.sort_unstable_by_key(|log| log.replica);
+        state
     }
 
     /// The first half of the digest of log number `log` at `end`, `None` if no change ends there.
@@ -139,9 +141,10 @@ impl Logs {
         self.logs[log as usize].digest_at(end).map(|digest| half(&digest))
     }
 
-    /// Every change that `version` does not know, a segment per log.
+    /// Every change that `version` does not know, a segment per log, ordered by replica: equal copies give equal bytes.
     pub fn since(&self, version: &VersionVector) -> Batch {
-        let missing = self.logs.iter().filter(|log| log.head.end > version.end(log.replica));
+        let logs = self.index.values().map(|log| &self.logs[*log as usize]);
+        let missing = logs.filter(|log| log.head.end > version.end(log.replica));
         let segments = missing.map(|log| {
             let (first_seq, frames) = log.frames_from(version.end(log.replica));
             Segment { replica: log.replica, first_seq, frames: frames.to_vec() }

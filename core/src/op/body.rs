@@ -17,7 +17,7 @@ pub const ROOT: u32 = 0;
 
 /// An element of a list: the operation that inserted it, its author named by index in `LogNames::replicas`
 /// (0 is the log's own author).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementRef {
     /// Index of the author.
     pub name: u32,

@@ -4,7 +4,7 @@ use super::{MapMut, range};
 use crate::crdt::{Content, Handle, ListState, Place};
 use crate::doc::{Doc, EditError};
 use crate::graph::Dot;
-use crate::op::{ContainerKind, OpRun, Value};
+use crate::op::{ContainerKind, ElementRef, OpRun, Value};
 
 /// Edits a list. Indices count elements.
 #[derive(Debug)]
@@ -115,8 +115,8 @@ impl ListMut<'_> {
     pub fn set(&mut self, index: usize, value: impl Into<Value>) -> Result<(), EditError> {
         let dot = self.element(index)?;
         self.doc.clear_place(self.handle, Place::Element(dot))?;
-        let element = self.doc.own_element(dot);
-        self.doc.push_op(self.handle, OpRun::ListSet { element, value: value.into() })
+        let run = OpRun::ListSet { element: ElementRef::default(), value: value.into() };
+        self.doc.push_element_op(self.handle, run, dot)
     }
 
     /// Moves element number `from` so that it becomes number `to`. Its identity and content stay: two replicas that
@@ -130,10 +130,9 @@ impl ListMut<'_> {
         if from == to {
             return Ok(());
         }
-        let element = self.doc.own_element(dot);
         self.delete_slots(dot)?;
         let pos = self.state().insert_position(to as u32);
-        self.doc.push_op(self.handle, OpRun::ListMove { pos, element })
+        self.doc.push_element_op(self.handle, OpRun::ListMove { pos, element: ElementRef::default() }, dot)
     }
 
     fn element(&self, index: usize) -> Result<Dot, EditError> {

@@ -112,11 +112,6 @@ impl BodyWriter {
         (self.ops, self.open, self.written) = (mark.ops, mark.open, mark.written);
     }
 
-    /// Forgets replicas that were named for a run which was then not written.
-    pub fn forget_unwritten(&self, names: &mut LogNames) {
-        names.replicas.truncate(self.written.replicas);
-    }
-
     /// Appends a run, joining it with the one before it where that means the same.
     pub fn push(&mut self, names: &mut LogNames, container: u32, run: &OpRun<'_>) {
         self.ops += run.ops();

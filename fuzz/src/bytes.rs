@@ -1,0 +1,106 @@
+//! Hostile bytes: envelopes with the checksum made right, mutations of good bytes, and what must hold of a document that
+//! was given any of them.
+
+use selvedge::codec::checksum;
+use selvedge::{ContainerKind, Doc, EditError, ReplicaId, VersionVector};
+
+/// An update that holds `payload`, uncompressed.
+pub fn update(payload: &[u8]) -> Vec<u8> {
+    envelope(b"SLVu", 0, payload)
+}
+
+/// A saved document that holds `payload`, uncompressed.
+pub fn document(payload: &[u8]) -> Vec<u8> {
+    envelope(b"SLVd", 0, payload)
+}
+
+/// An envelope with a right checksum around anything.
+pub fn envelope(magic: &[u8; 4], compression: u8, payload: &[u8]) -> Vec<u8> {
+    let body = [&[compression], payload].concat();
+    [&magic[..], &[1], &checksum(&body), &body].concat()
+}
+
+/// Makes the checksum of an envelope right, if there is room for one.
+pub fn fix_checksum(bytes: &mut [u8]) {
+    if bytes.len() >= 9 {
+        let sum = checksum(&bytes[9..]);
+        bytes[5..9].copy_from_slice(&sum);
+    }
+}
+
+/// Damages bytes as the numbers say: (what, where, with what).
+pub fn mutate(bytes: &mut Vec<u8>, mutations: &[(u8, u32, u8)]) {
+    for (what, at, with) in mutations {
+        let len = bytes.len();
+        if len == 0 {
+            bytes.push(*with);
+            continue;
+        }
+        let at = *at as usize % len;
+        match what % 8 {
+            0 => bytes[at] ^= 1 << (with % 8),
+            1 => bytes[at] = *with,
+            2 => bytes.insert(at, *with),
+            3 => drop(bytes.remove(at)),
+            4 => bytes.truncate(at),
+            5 => bytes[at] = bytes[at].wrapping_add(1),
+            6 => {
+                let end = (at + usize::from(*with)).min(len);
+                bytes.extend_from_within(at..end);
+            }
+            _ => {
+                let number = [0xff, 0xff, 0xff, 0xff, 0x0f];
+                let count = (usize::from(*with) % 6).min(len - at);
+                bytes.splice(at..at + count, number);
+            }
+        }
+    }
+}
+
+/// Imports bytes into a document and checks that a failure changed nothing and that the document can be used either
+/// way. Bug class C: success that panics on the first read is no success.
+///
+/// # Errors
+/// What does not hold, in words.
+pub fn feed(doc: &mut Doc, bytes: &[u8]) -> Result<(), String> {
+    let before = (doc.to_json(), doc.version(), doc.save());
+    if doc.import(bytes).is_err() && (doc.to_json(), doc.version(), doc.save()) != before {
+        return Err("a failed import changed the document".to_owned());
+    }
+    exercise(doc)
+}
+
+/// Reads everything, edits every kind of container, exports, saves and loads.
+///
+/// # Errors
+/// What does not hold, in words.
+pub fn exercise(doc: &mut Doc) -> Result<(), String> {
+    for handle in (0..).map_while(|number| doc.handle(number)) {
+        doc.path(handle);
+        doc.container_to_json(handle);
+    }
+    let edited = doc.change(|tx| {
+        tx.text("text").insert(0, "x😀")?;
+        tx.text("text").delete(0, 1)?;
+        tx.list("list").insert(0, "x")?;
+        tx.list("list").push("y")?;
+        tx.list("list").move_to(0, 1)?;
+        tx.root().set("k", 1)?;
+        tx.root().get_or_create("child", ContainerKind::Map)?;
+        tx.counter("counter").add(1)?;
+        tx.set("set").add("x")?;
+        tx.register("register").set("x")
+    });
+    match edited {
+        Ok(()) | Err(EditError::LogFull { .. } | EditError::TooLarge { .. } | EditError::LogUnreadable) => {}
+        Err(error) => return Err(format!("the document cannot be edited: {error}")),
+    }
+    let saved = doc.save();
+    let loaded = Doc::load(ReplicaId::from(0xfeed), &saved).map_err(|error| format!("it cannot be loaded: {error}"))?;
+    if loaded.to_json() != doc.to_json() {
+        return Err(format!("the document is {}, its save loads as {}", doc.to_json(), loaded.to_json()));
+    }
+    let mut copy = Doc::new(ReplicaId::from(0xbeef));
+    copy.import(&doc.export_since(&VersionVector::new())).map_err(|error| format!("its update is refused: {error}"))?;
+    if copy.to_json() == doc.to_json() { Ok(()) } else { Err("its update makes another document".to_owned()) }
+}

@@ -1,0 +1,92 @@
+//! What must hold of every script once everybody has heard everything.
+
+use selvedge::op::Batch;
+use selvedge::{Doc, ReplicaId, VersionVector};
+
+use crate::script::{Script, World, split};
+use crate::spec::Spec;
+
+/// Runs a script and checks everything that must hold at its end.
+///
+/// # Errors
+/// What does not hold, in words.
+pub fn check(script: &Script) -> Result<(), String> {
+    let mut world = World::new(script);
+    world.run(script)?;
+    world.settle()?;
+    replicas_agree(&mut world)?;
+    matches_specification(&mut world)?;
+    saves_are_whole(&mut world)?;
+    any_order_will_do(&mut world)
+}
+
+/// All replicas are equal: JSON, version, digests of the logs; nothing waits; views follow.
+fn replicas_agree(world: &mut World) -> Result<(), String> {
+    let mut states = Vec::new();
+    for (number, replica) in world.replicas.iter_mut().enumerate() {
+        replica.check_view().map_err(|error| format!("the view of replica {number}: {error}"))?;
+        let doc = &mut replica.doc;
+        let waiting = doc.import_batch(&Batch::default()).map_err(|error| error.to_string())?.pending_bytes;
+        if waiting > 0 {
+            return Err(format!("{waiting} bytes wait at replica {number} although everybody has told everything"));
+        }
+        let mut logs = doc.log_states();
+        logs.sort_by_key(|log| log.replica);
+        states.push((doc.to_json(), doc.version(), logs));
+    }
+    match states.windows(2).position(|pair| pair[0] != pair[1]) {
+        None => Ok(()),
+        Some(at) => Err(format!("replicas {at} and {} differ: {:?} and {:?}", at + 1, states[at], states[at + 1])),
+    }
+}
+
+fn matches_specification(world: &mut World) -> Result<(), String> {
+    let doc = &mut world.replicas[0].doc;
+    let spec = Spec::read(&doc.batch_since(&VersionVector::new()))?;
+    if !spec.invalid().is_empty() {
+        return Err(format!("the specification calls operations of ours invalid: {:?}", spec.invalid()));
+    }
+    let (wanted, got) = (spec.to_json(), doc.to_json());
+    if wanted == got { Ok(()) } else { Err(format!("the document is {got}, the specification says {wanted}")) }
+}
+
+/// Loading a save gives the same document, and saving that gives the same bytes; equal copies save equal bytes.
+fn saves_are_whole(world: &mut World) -> Result<(), String> {
+    let saves: Vec<Vec<u8>> = world.replicas.iter_mut().map(|replica| replica.doc.save()).collect();
+    for (number, saved) in saves.iter().enumerate() {
+        let loaded = Doc::load(ReplicaId::from(1), saved);
+        let mut loaded = loaded.map_err(|error| format!("the save of replica {number} cannot be loaded: {error}"))?;
+        if loaded.save() != *saved {
+            return Err(format!("saving what replica {number} saved gives other bytes"));
+        }
+        let original = &world.replicas[number].doc;
+        if (loaded.to_json(), loaded.version()) != (original.to_json(), original.version()) {
+            return Err(format!("replica {number} was {}, loads as {}", original.to_json(), loaded.to_json()));
+        }
+    }
+    if saves.windows(2).all(|pair| pair[0] == pair[1]) {
+        Ok(())
+    } else {
+        Err("equal copies save different bytes".to_owned())
+    }
+}
+
+/// A fresh copy that hears single changes, backwards and from the middle, some of them twice, becomes equal.
+fn any_order_will_do(world: &mut World) -> Result<(), String> {
+    let doc = &mut world.replicas[0].doc;
+    let singles = split(&doc.batch_since(&VersionVector::new()));
+    let middle = singles.len() / 2;
+    let backwards = singles.iter().rev();
+    let inside_out = singles[middle..].iter().chain(&singles[..middle]).chain(&singles[middle..]);
+    let orders: [Vec<&Batch>; 2] = [backwards.collect(), inside_out.collect()];
+    for (order, batches) in orders.into_iter().enumerate() {
+        let mut copy = Doc::new(ReplicaId::from(1));
+        for batch in batches {
+            copy.import_batch(batch).map_err(|error| format!("a single change was refused: {error}"))?;
+        }
+        if (copy.to_json(), copy.version()) != (doc.to_json(), doc.version()) {
+            return Err(format!("order {order} gives {} instead of {}", copy.to_json(), doc.to_json()));
+        }
+    }
+    Ok(())
+}

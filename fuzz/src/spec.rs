@@ -1,0 +1,52 @@
+//! The naive specification: what a set of changes means, computed from the definitions, however slowly.
+//!
+//! Nothing is shared with the library but ids, operation types and the reading of sealed bytes. An operation's causal past is
+//! the set of operations reached through dependencies; a register's values are the writes that no write or clear has
+//! seen; a set, a counter and a map are defined the same way; sequences are trees of FugueMax (`sequence`), a
+//! formulation that core does not use. Not here: anything incremental. (Bug class A: equality with a naive spec.)
+
+mod containers;
+mod history;
+mod json;
+mod sequence;
+
+use selvedge::OpId;
+use selvedge::op::Batch;
+use serde_json::Value as Json;
+
+use self::containers::Containers;
+use self::history::History;
+
+/// A document as the definitions have it.
+#[derive(Debug)]
+pub struct Spec {
+    containers: Containers,
+    invalid: Vec<OpId>,
+}
+
+impl Spec {
+    /// What the changes in `batch` mean: whole logs, each from its beginning, with everything they depend on.
+    ///
+    /// # Errors
+    /// If a header is malformed, or a log or a dependency is not whole.
+    pub fn read(batch: &Batch) -> Result<Self, String> {
+        let history = History::read(batch)?;
+        let mut containers = Containers::default();
+        let mut invalid = Vec::new();
+        for change in history.in_causal_order()? {
+            invalid.extend(containers.apply(&change));
+        }
+        invalid.sort_unstable();
+        Ok(Self { containers, invalid })
+    }
+
+    /// The whole document as JSON.
+    pub fn to_json(&self) -> Json {
+        json::document(&self.containers)
+    }
+
+    /// The first operation of every run that is invalid where it stands, sorted.
+    pub fn invalid(&self) -> &[OpId] {
+        &self.invalid
+    }
+}

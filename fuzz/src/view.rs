@@ -1,0 +1,168 @@
+//! `View`: what a user interface knows of a document that it follows by patches alone.
+//!
+//! Always holds: after a container came into view empty, only patches change it here. Not here: anything that reads the
+//! document, but for `View::of` at the beginning and `compare` at the end.
+
+use std::collections::BTreeMap;
+
+use selvedge::doc::{Patch, PatchKind};
+use selvedge::{ContainerKind, Doc, Handle, Value};
+
+/// One container, with values in their debug form (in which a NaN equals itself).
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Map(BTreeMap<String, String>),
+    List(Vec<Option<String>>),
+    Text(String),
+    Register(Option<String>),
+    Counter(i64),
+    Set(Vec<String>),
+}
+
+/// All containers of a document, by handle.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    shapes: BTreeMap<Handle, Shape>,
+}
+
+fn told(value: impl Into<selvedge::doc::PatchValue>) -> String {
+    format!("{:?}", value.into())
+}
+
+fn first(values: Vec<Value>) -> Option<String> {
+    values.into_iter().next().map(told)
+}
+
+impl Shape {
+    fn empty(kind: ContainerKind) -> Self {
+        match kind {
+            ContainerKind::Map => Self::Map(BTreeMap::new()),
+            ContainerKind::List => Self::List(Vec::new()),
+            ContainerKind::Text => Self::Text(String::new()),
+            ContainerKind::Register => Self::Register(None),
+            ContainerKind::Counter => Self::Counter(0),
+            ContainerKind::Set => Self::Set(Vec::new()),
+        }
+    }
+
+    /// What the document says itself. Map keys that only show an unmarked container have no value here.
+    fn read(doc: &Doc, handle: Handle) -> Self {
+        match doc.kind(handle) {
+            ContainerKind::Map => {
+                let map = doc.map_at(handle);
+                let pairs = map.keys().into_iter().filter_map(|key| Some((first(map.values(&key))?, key)));
+                Self::Map(pairs.map(|(value, key)| (key, value)).collect())
+            }
+            ContainerKind::List => {
+                let list = doc.list_at(handle);
+                Self::List((0..list.len()).map(|index| first(list.values(index))).collect())
+            }
+            ContainerKind::Text => Self::Text(doc.text_at(handle).to_string()),
+            ContainerKind::Register => Self::Register(doc.register_at(handle).get().map(told)),
+            ContainerKind::Counter => Self::Counter(doc.counter_at(handle).value()),
+            ContainerKind::Set => Self::Set(doc.set_at(handle).values().into_iter().map(told).collect()),
+        }
+    }
+
+    fn apply(&mut self, kind: &PatchKind) -> Option<()> {
+        match (self, kind) {
+            (Self::Map(map), PatchKind::MapSet { key, value }) => match value {
+                Some(value) => drop(map.insert(key.clone(), told(value.clone()))),
+                None => drop(map.remove(key)),
+            },
+            (Self::List(list), PatchKind::ListInsert { index, values }) => {
+                let at = *index as usize;
+                let values: Vec<_> = values.iter().cloned().map(|value| value.map(told)).collect();
+                list.get(at..)?;
+                list.splice(at..at, values);
+            }
+            (Self::List(list), PatchKind::ListDelete { index, len }) => {
+                let (start, end) = (*index as usize, (*index + *len) as usize);
+                list.get(start..end)?;
+                list.drain(start..end);
+            }
+            (Self::List(list), PatchKind::ListSet { index, value }) => {
+                *list.get_mut(*index as usize)? = value.clone().map(told);
+            }
+            (Self::Text(text), PatchKind::TextInsert { index, index_utf16, text: added }) => {
+                let at = byte_offset(text, *index, *index_utf16)?;
+                text.insert_str(at, added);
+            }
+            (Self::Text(text), PatchKind::TextDelete { index, len, index_utf16, len_utf16 }) => {
+                let start = byte_offset(text, *index, *index_utf16)?;
+                let end = byte_offset(text, index + len, index_utf16 + len_utf16)?;
+                text.drain(start..end);
+            }
+            (Self::Counter(counter), PatchKind::Counter { by }) => *counter = counter.wrapping_add(*by),
+            (Self::Register(register), PatchKind::Register { value }) => *register = value.clone().map(told),
+            (Self::Set(set), PatchKind::SetAdd { value }) => {
+                let value = told(value.clone());
+                if set.contains(&value) {
+                    return None;
+                }
+                set.push(value);
+            }
+            (Self::Set(set), PatchKind::SetRemove { value }) => {
+                let value = told(value.clone());
+                let at = set.iter().position(|known| *known == value)?;
+                set.remove(at);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Where a position lies in a text, if both ways to count it agree.
+fn byte_offset(text: &str, chars: u32, utf16: u32) -> Option<usize> {
+    let prefix: String = text.chars().take(chars as usize).collect();
+    let agree = prefix.chars().count() == chars as usize && prefix.encode_utf16().count() == utf16 as usize;
+    agree.then_some(prefix.len())
+}
+
+impl View {
+    /// A view that begins with what is there now.
+    pub fn of(doc: &Doc) -> Self {
+        let handles = (0..).map_while(|number| doc.handle(number));
+        Self { shapes: handles.map(|handle| (handle, Shape::read(doc, handle))).collect() }
+    }
+
+    /// Applies one patch.
+    ///
+    /// # Errors
+    /// If the patch does not fit what the patches before it have made.
+    pub fn apply(&mut self, patch: &Patch) -> Result<(), String> {
+        let kind = match &patch.kind {
+            PatchKind::MapSet { .. } => ContainerKind::Map,
+            PatchKind::ListInsert { .. } | PatchKind::ListDelete { .. } | PatchKind::ListSet { .. } => {
+                ContainerKind::List
+            }
+            PatchKind::TextInsert { .. } | PatchKind::TextDelete { .. } => ContainerKind::Text,
+            PatchKind::Counter { .. } => ContainerKind::Counter,
+            PatchKind::Register { .. } => ContainerKind::Register,
+            PatchKind::SetAdd { .. } | PatchKind::SetRemove { .. } => ContainerKind::Set,
+        };
+        let shape = self.shapes.entry(patch.container).or_insert_with(|| Shape::empty(kind));
+        let before = shape.clone();
+        shape.apply(&patch.kind).ok_or_else(|| format!("the patch {patch:?} does not fit {before:?}"))
+    }
+
+    /// Checks that every container is what the document says.
+    ///
+    /// # Errors
+    /// The first container that differs.
+    pub fn compare(&self, doc: &Doc) -> Result<(), String> {
+        for handle in (0..).map_while(|number| doc.handle(number)) {
+            let mut shown = self.shapes.get(&handle).cloned().unwrap_or_else(|| Shape::empty(doc.kind(handle)));
+            let mut real = Shape::read(doc, handle);
+            if let (Shape::Set(shown), Shape::Set(real)) = (&mut shown, &mut real) {
+                shown.sort();
+                real.sort();
+            }
+            if shown != real {
+                return Err(format!("{handle:?} at {:?} is {real:?}; its patches made {shown:?}", doc.path(handle)));
+            }
+        }
+        Ok(())
+    }
+}
