@@ -1,0 +1,112 @@
+//! What is done for each of the engine's effects.
+//!
+//! Always holds: effects are performed in order; completions that come at once are given back before the turn ends.
+
+use selvedge::DocName;
+use selvedge::op::Batch;
+use selvedge::store::Append;
+use selvedge::sync::{AckLevel, CloseCode, Effect, Input, SyncStatus, Token};
+
+use super::turn::unix_ms;
+use super::{Actor, OpenDoc};
+use crate::error::ClientError;
+use crate::handle::Presence;
+
+impl Actor {
+    /// Drains the engine.
+    pub(super) fn perform_effects(&mut self) {
+        loop {
+            while let Some(effect) = self.engine.poll_effect() {
+                self.perform(effect);
+            }
+            let Some(input) = self.answers.pop_front() else { return };
+            self.handle(input);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
+            Effect::Load { token, doc, since } => {
+                let answer = match self.docs.get_mut(&doc) {
+                    Some(OpenDoc { held: Some(held), .. }) => Input::Loaded { token, batch: held.since(&since) },
+                    Some(open) => Input::Loaded { token, batch: open.doc.batch_since(&since) },
+                    None => Input::LoadFailed { token, reason: "the document was closed".into() },
+                };
+                self.answers.push_back(answer);
+            }
+            Effect::Send { conn, bytes } => {
+                if let Some((_, out)) = self.link.as_ref().filter(|(current, _)| *current == conn) {
+                    out.send(bytes);
+                }
+            }
+            Effect::Applied { doc, batch } => self.apply(&doc, &batch),
+            Effect::Acked { doc, level: AckLevel::Durable, version } => {
+                self.tell(&doc, |open| open.progress.send_modify(|progress| progress.acknowledged.merge(&version)));
+            }
+            Effect::Status { doc, status } => self.tell(&doc, |open| open.set_status(status)),
+            Effect::Presence { doc, owner, user, key, value } => self.tell(&doc, |open| {
+                let _ = open.presence.send(Presence { owner, user, key, value });
+            }),
+            Effect::Refused { doc, code, text } => {
+                let error = ClientError::Refused { doc: doc.clone(), code, text };
+                self.tell(&doc, |open| open.fail(error));
+            }
+            Effect::Close { conn, code, text } => self.close_connection(conn, code, text),
+            // Only acceptors authenticate, and only a relay serves and evicts documents by itself.
+            Effect::Acked { .. } | Effect::Authenticate { .. } | Effect::Open { .. } | Effect::Evict { .. } => {}
+        }
+    }
+
+    fn tell(&mut self, doc: &DocName, what: impl FnOnce(&OpenDoc)) {
+        if let Some(open) = self.docs.get(doc) {
+            what(open);
+        }
+    }
+
+    fn persist(&mut self, token: Token, doc: DocName, batch: &Batch) {
+        let Some(worker) = &self.worker else {
+            self.answers.push_back(Input::Persisted { token });
+            return;
+        };
+        let bytes = batch.encode();
+        self.storing_bytes += bytes.len();
+        self.storing.insert(token, doc.clone());
+        worker.append(token, Append { doc, bytes });
+    }
+
+    fn apply(&mut self, doc: &DocName, batch: &Batch) {
+        let Some(open) = self.docs.get_mut(doc) else { return };
+        open.doc.set_now(unix_ms());
+        let applied = match &mut open.held {
+            Some(held) => held.arrive(batch).map(drop),
+            None => open.doc.import_batch(batch).map(drop),
+        };
+        if let Err(source) = applied {
+            open.fail(ClientError::Changes { doc: doc.clone(), origin: "the relay", source });
+        }
+        open.progress.send_modify(|progress| progress.arrivals += 1);
+    }
+
+    fn close_connection(&mut self, conn: selvedge::sync::ConnId, code: CloseCode, text: String) {
+        tracing::warn!(?code, text, "closing the connection");
+        if let Some((_, out)) = self.link.take_if(|(current, _)| *current == conn) {
+            out.close(code, text.clone());
+        }
+        if matches!(code, CloseCode::Version | CloseCode::Unauthorized) {
+            self.reject(code, text);
+        }
+    }
+}
+
+impl OpenDoc {
+    fn set_status(&self, status: SyncStatus) {
+        let (replica, own_end) = (self.doc.replica(), self.own_end);
+        self.progress.send_modify(|progress| {
+            progress.status = status;
+            if status.durable {
+                progress.acknowledged.raise(replica, own_end);
+            }
+        });
+    }
+}

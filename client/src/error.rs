@@ -1,0 +1,80 @@
+//! `ClientError`: why the client did not do what it was asked for, sorted by whose fault it is.
+//!
+//! Not here: a lost connection. That is a state (`Connection`), not an error: the client goes on trying.
+
+use std::sync::Arc;
+
+use selvedge::codec::DecodeError;
+use selvedge::doc::EditError;
+use selvedge::store::StoreError;
+use selvedge::sync::{CloseCode, RefuseCode};
+use selvedge::{DocName, InvalidId};
+
+/// Why something was not done.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The relay's address cannot be used.
+    #[error("{url:?} is no address of a relay: {problem}")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The document's name is not allowed.
+    #[error(transparent)]
+    Name(#[from] InvalidId),
+    /// The edit cannot be made; the document is as it was.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The store failed. What was not stored stays in memory.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// Stored or received changes cannot be read.
+    #[error("document {doc}: changes from {origin} cannot be read: {source}")]
+    Changes {
+        /// The document.
+        doc: DocName,
+        /// Where they came from: the store or the relay.
+        origin: &'static str,
+        /// What is wrong with them.
+        source: DecodeError,
+    },
+    /// The relay refuses the document.
+    #[error("the relay refuses document {doc}: {text} ({code:?})")]
+    Refused {
+        /// The document.
+        doc: DocName,
+        /// Why.
+        code: RefuseCode,
+        /// The relay's words.
+        text: String,
+    },
+    /// The relay ended the connection for a reason that trying again does not mend.
+    #[error("the relay ended the connection: {text} ({code:?})")]
+    Rejected {
+        /// Why.
+        code: CloseCode,
+        /// The relay's words.
+        text: String,
+    },
+    /// The document is open in the other way already (with or without `hold_remote`).
+    #[error("document {doc} is open already, in another way")]
+    OpenOtherwise {
+        /// The document.
+        doc: DocName,
+    },
+    /// There is no relay to wait for.
+    #[error("no relay was named: changes stay on this device")]
+    NoRelay,
+    /// The client or the document was closed.
+    #[error("the client or the document was closed")]
+    Closed,
+}
+
+impl From<StoreError> for ClientError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}

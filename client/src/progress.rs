@@ -1,0 +1,48 @@
+//! What the actor tells about the connection and about every document, for anyone to watch.
+//!
+//! Always holds: what is told was true when the actor last finished a turn. Not here: who tells it (`actor`).
+
+use selvedge::VersionVector;
+use selvedge::sync::{CloseCode, SyncStatus};
+
+use crate::error::ClientError;
+
+/// The connection to the relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connection {
+    /// No relay was named.
+    #[default]
+    None,
+    /// The first attempt is under way.
+    Connecting,
+    /// It is up.
+    Online,
+    /// It is down; the next attempt comes by itself.
+    Offline {
+        /// Why.
+        problem: String,
+        /// How long the client waits before the next attempt, in milliseconds, counted from when this was told.
+        retry_ms: u64,
+    },
+    /// The relay ended it for a reason that trying again does not mend: there are no more attempts.
+    Rejected {
+        /// Why.
+        code: CloseCode,
+        /// The relay's words.
+        text: String,
+    },
+}
+
+/// Where a document has got to.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Where our own changes have got to. Each flag tells of everything edited so far.
+    pub status: SyncStatus,
+    /// What of our own changes the relay has acknowledged as durable.
+    pub acknowledged: VersionVector,
+    /// How often changes of others have arrived.
+    pub arrivals: u64,
+    /// What is wrong at present.
+    pub error: Option<ClientError>,
+}

@@ -1,0 +1,226 @@
+//! The connection to the relay: dialled, dialled again with backoff, and pumped in both directions.
+//!
+//! Always holds: one connection at a time; what is queued for sending is counted, so that the actor can stop making
+//! more; what arrives waits in a bounded channel, so that a busy actor slows the relay down. Not here: what messages
+//! mean (the engine).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use rand_core::TryRng;
+use selvedge::sync::{CloseCode, ConnId};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::backoff::Backoff;
+use crate::error::ClientError;
+
+/// How long an attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a closing connection may take to say goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// WebSocket close codes from here on are the engine's numbers.
+const FIRST_CLOSE_CODE: u16 = 4000;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What happens on the connection.
+#[derive(Debug)]
+pub(crate) enum NetEvent {
+    /// It is up.
+    Up { conn: ConnId, out: Outbox },
+    /// A message arrived.
+    Received { conn: ConnId, bytes: Vec<u8> },
+    /// It ended, or (without `conn`) an attempt failed; the next one comes after `retry_ms`.
+    Down { conn: Option<ConnId>, code: Option<u16>, problem: String, retry_ms: u64 },
+}
+
+/// What the actor wants the connection to do.
+#[derive(Debug)]
+enum Order {
+    Send(Vec<u8>),
+    Close(CloseCode, String),
+}
+
+/// The sending end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    orders: mpsc::UnboundedSender<Order>,
+    queued: Arc<AtomicUsize>,
+    pub(crate) drained: Arc<Notify>,
+}
+
+impl Outbox {
+    pub(crate) fn send(&self, bytes: Vec<u8>) {
+        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        // A connection that is gone says so with `Down`; what it did not send is sent again over the next one.
+        let _ = self.orders.send(Order::Send(bytes));
+    }
+
+    pub(crate) fn close(&self, code: CloseCode, text: String) {
+        let _ = self.orders.send(Order::Close(code, text));
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes the address that is dialled: `http` is taken for `ws`.
+pub(crate) fn address(url: &str) -> Result<String, ClientError> {
+    let fail = |problem: &str| ClientError::Address { url: url.into(), problem: problem.into() };
+    let rest = match url.split_once("://") {
+        Some(("ws" | "http", rest)) => rest,
+        Some(("wss" | "https", _)) => {
+            return Err(fail("this build has no TLS; use ws:// through a local proxy or tunnel"));
+        }
+        Some((other, _)) => return Err(fail(&format!("{other:?} is not ws or http"))),
+        None => return Err(fail("it starts with neither ws:// nor http://")),
+    };
+    let address = format!("ws://{rest}");
+    let uri: tungstenite::http::Uri = address.parse().map_err(|error| fail(&format!("{error}")))?;
+    if uri.host().is_none_or(str::is_empty) { Err(fail("it names no host")) } else { Ok(address) }
+}
+
+/// Keeps a connection to `url` up until the receiver of `events` is gone.
+pub(crate) async fn run(url: String, max_message_bytes: usize, events: mpsc::Sender<NetEvent>) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(8 << 10)
+        .write_buffer_size(32 << 10)
+        .max_write_buffer_size(max_message_bytes + (128 << 10))
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes));
+    let mut backoff = Backoff::default();
+    for number in 0.. {
+        let conn = ConnId(number);
+        let down = match timeout(CONNECT_TIMEOUT, connect_async_with_config(url.as_str(), Some(config), true)).await {
+            Err(_) => (None, None, format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
+            Ok(Err(error)) => (None, None, describe(&error)),
+            Ok(Ok((socket, _))) => {
+                let since = Instant::now();
+                let (code, problem) = pump(socket, conn, &events).await;
+                backoff.connected_for(since.elapsed().as_millis() as u64);
+                (Some(conn), code, problem)
+            }
+        };
+        // Without randomness the waits are only less well spread.
+        let retry_ms = backoff.next_ms(getrandom::SysRng.try_next_u64().unwrap_or_default());
+        let (conn, code, problem) = down;
+        if events.send(NetEvent::Down { conn, code, problem, retry_ms }).await.is_err() {
+            return;
+        }
+        sleep(Duration::from_millis(retry_ms)).await;
+        if events.is_closed() {
+            return;
+        }
+    }
+}
+
+/// Moves messages until the connection ends: the close code, if there was one, and the reason.
+async fn pump(socket: Socket, conn: ConnId, events: &mpsc::Sender<NetEvent>) -> (Option<u16>, String) {
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let (queued, drained) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let out = Outbox { orders, queued: queued.clone(), drained: drained.clone() };
+    if events.send(NetEvent::Up { conn, out }).await.is_err() {
+        return (None, "the client was closed".into());
+    }
+    let (sink, stream) = socket.split();
+    let mut reading = std::pin::pin!(read(stream, conn, events));
+    // Reading goes on while a message is being written: two ends that only write would wait for each other.
+    let closed = tokio::select! {
+        ended = &mut reading => return ended,
+        closed = write(sink, inbox, &queued, &drained) => closed,
+    };
+    let goodbye = timeout(CLOSE_TIMEOUT, reading).await;
+    match (closed, goodbye) {
+        (Err(error), _) => (None, describe(&error)),
+        (Ok(_), Ok((code @ Some(_), problem))) => (code, problem),
+        (Ok(problem), _) => (None, problem),
+    }
+}
+
+async fn read(mut stream: SplitStream<Socket>, conn: ConnId, events: &mpsc::Sender<NetEvent>) -> (Option<u16>, String) {
+    loop {
+        let bytes = match stream.next().await {
+            Some(Ok(Message::Binary(bytes))) => bytes.into(),
+            // The engine refuses it and says why.
+            Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                let reason = if frame.reason.is_empty() { "closed".to_owned() } else { frame.reason.to_string() };
+                return (Some(frame.code.into()), reason);
+            }
+            Some(Ok(Message::Close(None))) | None => return (None, "the relay closed the connection".into()),
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => return (None, describe(&error)),
+        };
+        if events.send(NetEvent::Received { conn, bytes }).await.is_err() {
+            return (None, "the client was closed".into());
+        }
+    }
+}
+
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut inbox: mpsc::UnboundedReceiver<Order>,
+    queued: &AtomicUsize,
+    drained: &Notify,
+) -> Result<String, tungstenite::Error> {
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Send(bytes) => {
+                let len = bytes.len();
+                sink.send(Message::Binary(bytes.into())).await?;
+                queued.fetch_sub(len, Ordering::Relaxed);
+                drained.notify_one();
+            }
+            Order::Close(code, text) => {
+                let reason = text.chars().take(30).collect::<String>().into();
+                let code = WsCode::from(FIRST_CLOSE_CODE + code as u16);
+                sink.send(Message::Close(Some(CloseFrame { code, reason }))).await?;
+                return Ok(text);
+            }
+        }
+    }
+    sink.send(Message::Close(None)).await?;
+    Ok("the client was closed".into())
+}
+
+/// The engine's reason behind a WebSocket close code, if trying again cannot mend it.
+pub(crate) fn final_code(code: Option<u16>) -> Option<CloseCode> {
+    [CloseCode::Version, CloseCode::Unauthorized].into_iter().find(|c| code == Some(FIRST_CLOSE_CODE + *c as u16))
+}
+
+fn describe(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::Io(error) => error.to_string(),
+        tungstenite::Error::Http(response) => {
+            format!("it answers HTTP {} and is perhaps no relay", response.status().as_u16())
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_before_they_are_dialled() {
+        assert_eq!(address("ws://localhost:8787").ok().as_deref(), Some("ws://localhost:8787"));
+        assert_eq!(address("http://127.0.0.1:8787/x").ok().as_deref(), Some("ws://127.0.0.1:8787/x"));
+        for bad in ["localhost:8787", "wss://localhost", "ftp://a", "ws://", "ws:///x", "ws://a b"] {
+            assert!(matches!(address(bad), Err(ClientError::Address { .. })), "{bad}");
+        }
+    }
+}
