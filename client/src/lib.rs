@@ -25,6 +25,8 @@ mod held;
 mod progress;
 mod socket;
 mod store;
+#[cfg(feature = "cli")]
+pub mod trace;
 
 pub use client::{Builder, Client};
 pub use error::ClientError;

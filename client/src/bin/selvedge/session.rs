@@ -1,0 +1,119 @@
+//! What all commands share: a client, a document, bounded waiting, and failures in words.
+//!
+//! Always holds: a command that may wait for ever says on standard error what it waits for.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use selvedge_client::trace::TraceError;
+use selvedge_client::{Client, ClientError, Connection, DocHandle, StoreKind};
+
+use crate::args::Common;
+
+/// Why a command failed: one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A client with one document.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) doc: DocHandle,
+    pub(crate) relay: Option<String>,
+    timeout: Option<Duration>,
+}
+
+impl Session {
+    /// Starts a client and opens the document. Waits for the relay at most `default_timeout_s`, unless the command line
+    /// says otherwise; without either, for ever.
+    pub(crate) async fn open(common: &Common, hold: bool, default_timeout_s: Option<u64>) -> Result<Self, Failure> {
+        if common.relay.is_none() && common.data.is_none() {
+            return Err(Failure::Other("name a relay with --relay, a folder with --data, or both".into()));
+        }
+        let store = common.data.clone().map_or(StoreKind::Memory, StoreKind::Folder);
+        let mut builder = Client::builder().store(store);
+        if let Some(relay) = &common.relay {
+            builder = builder.relay(relay);
+        }
+        if let Some(token) = &common.token {
+            builder = builder.credential(token);
+        }
+        let client = builder.start().await?;
+        let doc = if hold { client.open_held(&common.doc).await? } else { client.open(&common.doc).await? };
+        let timeout = common.timeout.or(default_timeout_s).map(Duration::from_secs);
+        Ok(Self { client, doc, relay: common.relay.clone(), timeout })
+    }
+
+    /// Waits until the document is caught up with the relay; without a relay it is.
+    pub(crate) async fn caught_up(&self) -> Result<(), Failure> {
+        if self.relay.is_none() {
+            return Ok(());
+        }
+        self.bounded("has not sent the whole document", self.doc.wait_caught_up()).await
+    }
+
+    /// Waits until everything edited is durable on the relay; without a relay, on this device.
+    pub(crate) async fn stored(&self) -> Result<(), Failure> {
+        self.doc.wait_saved().await?;
+        if self.relay.is_none() {
+            return Ok(());
+        }
+        self.bounded("has not acknowledged everything as durable", self.doc.wait_durable()).await
+    }
+
+    async fn bounded(&self, missing: &str, wait: impl Future<Output = Result<(), ClientError>>) -> Result<(), Failure> {
+        let mut wait = std::pin::pin!(wait);
+        let Some(timeout) = self.timeout else {
+            // Say once what is being waited for.
+            return match tokio::time::timeout(Duration::from_secs(3), &mut wait).await {
+                Ok(done) => Ok(done?),
+                Err(_) => {
+                    notice(&format!("waiting: {} (Ctrl-C ends)", self.problem(missing)));
+                    Ok(wait.await?)
+                }
+            };
+        };
+        match tokio::time::timeout(timeout, wait).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(self.late(missing, timeout)),
+        }
+    }
+
+    /// The failure of having waited for too long.
+    pub(crate) fn late(&self, missing: &str, timeout: Duration) -> Failure {
+        Failure::Other(format!("{}; gave up after {} s", self.problem(missing), timeout.as_secs()))
+    }
+
+    /// The limit on waiting that the command line set.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn problem(&self, missing: &str) -> String {
+        let relay = self.relay.as_deref().unwrap_or("the relay");
+        match &*self.client.connection().borrow() {
+            Connection::Offline { problem, .. } => format!("cannot reach {relay}: {problem}"),
+            Connection::Connecting => format!("cannot reach {relay}: no answer yet"),
+            _ => format!("{relay} {missing}"),
+        }
+    }
+
+    /// Ends the client in an orderly way.
+    pub(crate) async fn end(self) {
+        self.client.shutdown().await;
+    }
+}
+
+/// A line for people, apart from the output.
+pub(crate) fn notice(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
