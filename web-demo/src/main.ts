@@ -68,7 +68,7 @@ async function enter(name: string): Promise<void> {
   let doc: Doc<PageData>;
   try {
     doc = await open<PageData>(name, {
-      relay: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}`,
+      relay: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/sync`,
       token: new URLSearchParams(location.search).get("token") ?? undefined,
       init: name === WELCOME ? WELCOME_DATA : undefined,
     });

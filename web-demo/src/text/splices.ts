@@ -48,14 +48,15 @@ export function applyAll(text: string, splices: readonly Splice[]): string {
   return text;
 }
 
-/** Where a position lies after a splice; at the place of an insertion it goes behind it, or before it with `stay`. */
+/**
+ * Where a position lies after a splice. At the place of an insertion it goes behind it, or stays before it with `stay`;
+ * in front of a part that is replaced it stays in front.
+ */
 export function carry(position: number, splice: Splice, stay = false): number {
-  const end = splice.index + splice.delete;
-  if (position < splice.index || (stay && position === splice.index)) return position;
-  if (position >= end && !(stay && position === end && splice.delete > 0)) {
-    return position - splice.delete + splice.insert.length;
-  }
-  return stay ? splice.index : splice.index + splice.insert.length;
+  const { index, insert, delete: gone } = splice;
+  if (position < index || (position === index && (stay || gone > 0))) return position;
+  if (position > index + gone || (position === index + gone && !(stay && gone > 0))) return position - gone + insert.length;
+  return stay ? index : index + insert.length;
 }
 
 /** The parts of a span that are left after a splice by somebody else: what they inserted inside does not belong to it. */
@@ -63,7 +64,7 @@ export function carrySpan(span: Span, splice: Splice): Span[] {
   const { start, end } = span;
   const cut = { start: splice.index, end: splice.index + splice.delete };
   if (start === end) {
-    const at = carry(start, splice, true);
+    const at = start === splice.index ? start : carry(start, splice);
     return [{ start: at, end: at }];
   }
   const shift = splice.insert.length - splice.delete;
@@ -72,13 +73,16 @@ export function carrySpan(span: Span, splice: Splice): Span[] {
   return [before, after].filter((part) => part.start < part.end);
 }
 
-/** A splice made before `others` were known, as splices that do the same after them, to be applied in order. */
-export function rebase(splice: Splice, others: readonly Splice[]): Splice[] {
+/**
+ * A splice made before `others` were known, as splices that do the same after them, to be applied in order. What both
+ * insert at one place comes behind theirs, or before it with `stay`.
+ */
+export function rebase(splice: Splice, others: readonly Splice[], stay = true): Splice[] {
   let spans: Span[] = splice.delete > 0 ? [{ start: splice.index, end: splice.index + splice.delete }] : [];
   let at = splice.index;
   for (const other of others) {
     spans = spans.flatMap((span) => carrySpan(span, other));
-    at = carry(at, other, true);
+    at = carry(at, other, stay);
   }
   // From the last to the first, so that none moves those that are still to come.
   const cuts = spans.map(({ start, end }) => ({ index: start, delete: end - start, insert: "" })).reverse();

@@ -9,7 +9,7 @@
 
 import type { Splice } from "selvedge";
 
-import { carry, carrySpan, type Span } from "./splices.js";
+import { carrySpan, rebase, type Span } from "./splices.js";
 
 /** What takes back (part of) an edit: replace a span by the text that was there. */
 interface Piece {
@@ -90,34 +90,30 @@ function extend(entry: Entry, kind: Entry["kind"], splice: Splice, removed: stri
 }
 
 function carryStack(stack: Entry[], splice: Splice): void {
-  let carried = splice;
+  let carried = [splice];
   for (let i = stack.length - 1; i >= 0; i -= 1) {
-    const entry = stack[i];
-    if (!entry) return;
-    const before = entry.pieces;
-    entry.pieces = before.flatMap((piece) => carryPiece(piece, carried));
-    carried = throughPieces(carried, before);
+    const entry = stack[i] as Entry;
+    const below: Splice[] = [];
+    for (const one of carried) {
+      below.push(...rebase(one, splicesOf(entry.pieces), false));
+      entry.pieces = entry.pieces.flatMap((piece) => carryPiece(piece, one));
+    }
+    carried = below;
   }
+}
+
+/** The splices that put the pieces in place, from the last to the first, so that none moves another. */
+function splicesOf(pieces: readonly Piece[]): Splice[] {
+  return pieces.map(({ span, text }) => ({ index: span.start, delete: span.end - span.start, insert: text })).reverse();
 }
 
 function carryPiece(piece: Piece, splice: Splice): Piece[] {
   const parts = carrySpan(piece.span, splice);
   if (parts.length > 0) return parts.map((span, i) => ({ span, text: i === 0 ? piece.text : "" }));
   if (piece.text === "") return [];
-  const at = carry(piece.span.start, splice, true);
+  // Others deleted the span: what they put in its place stands before what comes back.
+  const at = splice.index + splice.insert.length;
   return [{ span: { start: at, end: at }, text: piece.text }];
-}
-
-/** The splice as it would be had the pieces been applied first. */
-function throughPieces(splice: Splice, pieces: readonly Piece[]): Splice {
-  let start = splice.index;
-  let end = splice.index + splice.delete;
-  for (const { span, text } of [...pieces].reverse()) {
-    const change = { index: span.start, delete: span.end - span.start, insert: text };
-    start = carry(start, change);
-    end = Math.max(start, carry(end, change));
-  }
-  return { index: start, delete: end - start, insert: splice.insert };
 }
 
 /** Takes the top entry of `from`, and puts what would take that back on `to`. */
