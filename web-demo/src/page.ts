@@ -85,17 +85,21 @@ export function newName(): string {
   return `notes-${[...bytes].map((byte) => letters[byte % letters.length]).join("")}`;
 }
 
-/** The checklist as it can be shown, whatever the document holds there. */
-export function readItems(data: unknown): readonly object[] {
+/** The checklist, whatever the document holds there. */
+export function readItems(data: unknown): readonly unknown[] {
   const items = (data as { items?: unknown } | null)?.items;
-  if (!Array.isArray(items)) return [];
-  return items.map((item: unknown) => (item && typeof item === "object" ? item : { text: String(item ?? ""), done: false }));
+  return Array.isArray(items) ? items : [];
+}
+
+/** Whether an element of the checklist is a map, whose parts can be edited. */
+export function isLine(item: unknown): item is Partial<Record<keyof Item, unknown>> {
+  return typeof item === "object" && item !== null && !Array.isArray(item) && !(item instanceof Uint8Array);
 }
 
 /** One line as it can be shown. */
-export function readItem(item: object): Item {
-  const { text, done } = item as Partial<Record<keyof Item, unknown>>;
-  return { text: typeof text === "string" ? text : String(text ?? ""), done: done === true };
+export function readItem(item: unknown): Item {
+  if (!isLine(item)) return { text: String(item ?? ""), done: false };
+  return { text: String(item.text ?? ""), done: item.done === true };
 }
 
 /** The title as it can be shown. */

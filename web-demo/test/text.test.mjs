@@ -1,12 +1,11 @@
 /**
- * The text editor's arithmetic: splices, undo among others' edits, rows of the checklist. Every character is unique, so
- * that what became of it can be followed.
+ * The text editor's arithmetic: splices, and undo among others' edits. Every character is unique, so that what became
+ * of it can be followed.
  */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { match } from "../pkg/js/checklist/reconcile.js";
 import { applyAll, carry, diff, rebase } from "../pkg/js/text/splices.js";
 import { UndoHistory } from "../pkg/js/text/undo.js";
 import { random } from "./random.mjs";
@@ -152,25 +151,4 @@ test("undo takes back typing in words of time, in order, and leaves no trace", (
   text = applyAll(text, history.redo(text));
   assert.equal([...text].sort().join(""), [..."helloXY"].sort().join(""));
   assert.ok(text.includes("XY"));
-});
-
-test("rows are known again when lines move, change, come and go", () => {
-  const [a, b, c, d] = ["a", "b", "c", "d"].map((text) => ({ text }));
-  assert.deepEqual(match([a, b, c], [c, a, b]), [2, 0, 1]);
-  assert.deepEqual(match([a, b, c], [a, { text: "B" }, c]), [0, 1, 2]);
-  assert.deepEqual(match([a, b, c], [a, d, b, c]), [0, -1, 1, 2]);
-  assert.deepEqual(match([a, b, c], [a, c]), [0, 2]);
-  assert.deepEqual(match([], [a]), [-1]);
-  assert.deepEqual(match([a, b], [{ text: "A" }, { text: "B" }]), [0, 1]);
-  assert.deepEqual(match([a], [d, a]), [-1, 0]);
-  for (let seed = 0; seed < ROUNDS; seed += 1) {
-    const rng = random(seed);
-    const before = Array.from({ length: rng.next(6) }, () => ({}));
-    const after = before.filter(() => rng.next(4) > 0).map((row) => (rng.next(4) === 0 ? {} : row));
-    after.sort(() => rng.next(3) - 1);
-    const places = match(before, after);
-    const used = places.filter((place) => place >= 0);
-    assert.equal(new Set(used).size, used.length, `seed ${seed}`);
-    after.forEach((row, i) => before.includes(row) && assert.equal(before[places[i]], row, `seed ${seed}`));
-  }
 });

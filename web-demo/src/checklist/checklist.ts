@@ -2,18 +2,18 @@
  * The checklist: rows that are ticked, edited, added, removed and put in another order by mouse, touch or keyboard.
  *
  * Always holds: a row stays the same element while its line is edited or moved, so focus and caret stay; while a row is
- * dragged nothing is drawn. Not here: the dragging itself (`drag`), which row is which (`reconcile`).
+ * dragged nothing is drawn. Which row is which is known by handles, which follow their lines. Not here: the dragging
+ * itself (`drag`).
  */
 
 import type { MapHandle } from "selvedge";
 
 import { perFrame, type Drawing } from "../frame.js";
-import { readItem, readItems, type Item, type Page } from "../page.js";
+import { isLine, readItem, readItems, type Item, type Page } from "../page.js";
 import { byId, h, icon, setText, setValue } from "../ui/dom.js";
 import { report } from "../ui/toast.js";
 import { draggable } from "./drag.js";
 import { glide } from "./glide.js";
-import { match } from "./reconcile.js";
 
 interface Row {
   readonly element: HTMLLIElement;
@@ -21,8 +21,8 @@ interface Row {
   readonly field: HTMLTextAreaElement;
   readonly grip: HTMLButtonElement;
   readonly remove: HTMLButtonElement;
-  /** Follows the line when it moves. */
-  readonly line: MapHandle;
+  /** Follows the line when it moves; `null` where the document holds something else, which is shown but not edited. */
+  readonly line: MapHandle | null;
 }
 
 /** Connects the checklist with the page's items. */
@@ -37,7 +37,6 @@ class Checklist {
   readonly #count = byId("items-count");
   readonly #said = byId("items-said");
   readonly #drawing: Drawing;
-  #shown: readonly object[] = [];
   #rows: Row[] = [];
   #dragging = false;
 
@@ -63,13 +62,11 @@ class Checklist {
       end: (row, to) => {
         this.#dragging = false;
         if (signal.aborted) return;
-        const from = this.#rows.findIndex((one) => one.element === row);
+        const dragged = this.#rows.find((one) => one.element === row);
         const target = this.#rows[to];
-        this.#drawing.request();
-        this.#drawing.flush();
-        // Others may have moved lines meanwhile: what counts is the row that was dropped on.
-        const [now, goal] = [this.#place(row), target ? this.#place(target.element) : -1];
-        if (from !== to && now >= 0 && goal >= 0) this.#move(now, goal);
+        // Others may have moved lines meanwhile: what counts is the row that it was dropped on.
+        if (dragged && target && dragged !== target) this.#move(this.#place(dragged), this.#place(target));
+        else this.#drawing.request();
       },
     });
     signal.addEventListener("abort", () => {
@@ -80,8 +77,9 @@ class Checklist {
     this.#drawing.flush();
   }
 
-  #place(element: HTMLElement): number {
-    return this.#rows.findIndex((row) => row.element === element);
+  /** Where a row's line is in the document now, -1 if it was removed. */
+  #place(row: Row): number {
+    return row.line ? placeOf(row.line) : this.#rows.indexOf(row);
   }
 
   #draw(): void {
@@ -90,17 +88,18 @@ class Checklist {
       return;
     }
     const next = readItems(this.#page.doc.value);
-    const old = match(this.#shown, next);
-    const rows = next.map((_, i) => this.#rows[old[i] ?? -1] ?? this.#make(i));
+    const known = new Map(this.#rows.flatMap((row) => (row.line ? [[placeOf(row.line), row] as const] : [])));
+    const rows = next.map((item, i) => (isLine(item) && known.get(i)) || this.#make(i, isLine(item)));
     const settle = glide(this.#rows.map((row) => row.element));
+    const refocus = keepFocus(this.#list);
     for (const row of this.#rows) if (!rows.includes(row)) row.element.remove();
     rows.forEach((row, i) => {
       const there = this.#list.children[i];
       if (there !== row.element) this.#list.insertBefore(row.element, there ?? null);
     });
+    refocus();
     this.#rows = rows;
-    this.#shown = next;
-    rows.forEach((row, i) => this.#fill(row, readItem(next[i] as object), i));
+    rows.forEach((row, i) => this.#fill(row, readItem(next[i]), i));
     settle();
     this.#empty.hidden = rows.length > 0;
     const done = next.filter((item) => readItem(item).done).length;
@@ -118,14 +117,16 @@ class Checklist {
     row.grip.setAttribute("aria-label", `Move ${name}, ${place + 1} of ${this.#rows.length}`);
   }
 
-  #make(index: number): Row {
+  #make(index: number, editable: boolean): Row {
     const check = h("input", { type: "checkbox", class: "item-check" });
     const field = h("textarea", { class: "item-text", rows: "1", spellcheck: "true", enterkeyhint: "next" });
     const grip = h("button", { type: "button", class: "item-grip", "aria-describedby": "items-help" }, icon("grip"));
     const remove = h("button", { type: "button", class: "item-remove" }, icon("cross"));
     const element = h("li", { class: "item" }, grip, h("label", { class: "item-tick" }, check), field, remove);
-    const row: Row = { element, check, field, grip, remove, line: this.#page.items.map(index) };
-    check.addEventListener("change", () => this.#try(() => row.line.set("done", check.checked)));
+    const row: Row = { element, check, field, grip, remove, line: editable ? this.#page.items.map(index) : null };
+    check.disabled = !editable;
+    field.readOnly = !editable;
+    check.addEventListener("change", () => this.#try(() => row.line?.set("done", check.checked)));
     remove.addEventListener("click", () => this.#remove(row));
     field.addEventListener("compositionstart", () => field.setAttribute("data-composing", ""));
     field.addEventListener("compositionend", () => {
@@ -142,12 +143,12 @@ class Checklist {
     if (row.field.matches("[data-composing]")) return;
     const text = row.field.value.replace(/\s*\n\s*/gu, " ");
     if (text !== row.field.value) setValue(row.field, text);
-    this.#try(() => row.line.set("text", text));
+    this.#try(() => row.line?.set("text", text));
   }
 
   #fieldKey(row: Row, event: KeyboardEvent): void {
     if (event.isComposing) return;
-    const place = this.#place(row.element);
+    const place = this.#place(row);
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       event.preventDefault();
       this.#step(row, event.key === "ArrowUp" ? place - 1 : place + 1, row.field);
@@ -164,7 +165,7 @@ class Checklist {
   }
 
   #gripKey(row: Row, event: KeyboardEvent): void {
-    const place = this.#place(row.element);
+    const place = this.#place(row);
     const last = this.#rows.length - 1;
     const goals: Record<string, number> = { ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: last };
     const goal = goals[event.key];
@@ -175,8 +176,8 @@ class Checklist {
 
   /** Moves a row by keyboard: says where it is, and keeps the focus. */
   #step(row: Row, to: number, focus: HTMLElement): void {
-    const from = this.#place(row.element);
-    if (from < 0 || to < 0 || to >= this.#rows.length || to === from) return;
+    const from = this.#place(row);
+    if (from < 0 || to < 0 || to >= this.#page.items.length || to === from) return;
     this.#move(from, to);
     focus.focus();
     row.element.scrollIntoView({ block: "nearest" });
@@ -184,7 +185,7 @@ class Checklist {
   }
 
   #move(from: number, to: number): void {
-    this.#try(() => this.#page.items.move(from, to));
+    if (from >= 0 && to >= 0 && from !== to) this.#try(() => this.#page.items.move(from, to));
     this.#drawing.request();
     this.#drawing.flush();
   }
@@ -199,8 +200,7 @@ class Checklist {
   }
 
   #remove(row: Row): void {
-    this.#drawing.flush();
-    const place = this.#place(row.element);
+    const place = this.#place(row);
     if (place < 0 || !this.#try(() => this.#page.items.delete(place))) return;
     this.#drawing.request();
     this.#drawing.flush();
@@ -219,4 +219,22 @@ class Checklist {
       return false;
     }
   }
+}
+
+/** Remembers what has the focus in `list`; the function it returns gives it back, which moving an element loses. */
+function keepFocus(list: HTMLElement): () => void {
+  const focused = document.activeElement;
+  if (!(focused instanceof HTMLElement) || !list.contains(focused)) return () => {};
+  const caret = focused instanceof HTMLTextAreaElement ? ([focused.selectionStart, focused.selectionEnd] as const) : null;
+  return () => {
+    if (document.activeElement === focused || !focused.isConnected) return;
+    focused.focus({ preventScroll: true });
+    if (caret && focused instanceof HTMLTextAreaElement) focused.setSelectionRange(...caret);
+  };
+}
+
+/** The index of a line in the list, -1 if it was removed. */
+function placeOf(line: MapHandle): number {
+  const place = line.path.at(-1);
+  return typeof place === "number" ? place : -1;
 }
