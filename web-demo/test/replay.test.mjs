@@ -43,7 +43,8 @@ test("a recorded history arrives in full, though the relay is killed half-way", 
   t.diagnostic(`${path.basename(file)}: ${edits} edits`);
   const relay = await Relay.start(t);
   const tab = await Tab.open(await device(await browser(t)), relay.url, "paper");
-  const watcher = command(t, ["watch", "--relay", relay.socket, "--doc", "paper"]);
+  const copy = path.join(temporaryFolder(t), "copy");
+  const watcher = command(t, ["watch", "--relay", relay.socket, "--doc", "paper", "--data", copy]);
   let patches = 0;
   watcher.child.stdout.on("data", (text) => (patches += text.split("\n").length - 1));
   await tab.page.evaluate(() => {
@@ -70,14 +71,21 @@ test("a recorded history arrives in full, though the relay is killed half-way", 
   assert.equal(code, 0, replay.output.err);
   await until("the page has all of it", async () => (await length()) === endContent.length, LIMIT_MS);
   await tab.untilShown({ text: endContent });
-  await until("the watcher hears of it again", () => patches > heard);
-  assert.equal(watcher.child.exitCode, null, watcher.output.err);
   assert.equal(await run(t, "cat", "--relay", relay.socket, "--doc", "paper", "--text"), endContent);
+  await until("the watcher hears of it again", () => patches > heard);
 
   // The page can be written in, at the end and in the middle of all that, and the others get it.
   await tab.type("\nRead to the end.");
   await tab.untilStatus({ durable: true });
-  assert.equal(await run(t, "cat", "--relay", relay.socket, "--doc", "paper", "--text"), `${endContent}\nRead to the end.`);
+  const whole = `${endContent}\nRead to the end.`;
+  assert.equal(await run(t, "cat", "--relay", relay.socket, "--doc", "paper", "--text"), whole);
+
+  // The watcher's own copy, read without any relay.
+  await until("the watcher saw the last letters", () => /end\./u.test(watcher.output.out.slice(-2000)) || watcher.output.out.endsWith("\n"));
+  assert.equal(watcher.child.exitCode, null, watcher.output.err);
+  watcher.child.kill("SIGINT");
+  assert.equal(await watcher.done, 0, watcher.output.err);
+  assert.equal(await run(t, "cat", "--doc", "paper", "--text", "--data", copy), whole);
   t.diagnostic(`longest task in the page: ${Math.round(await tab.page.evaluate(() => globalThis.longestTask))} ms`);
   assert.deepEqual(tab.errors, []);
 });
