@@ -21,11 +21,12 @@ export function showNotice(title: string, text: string, actions: readonly Action
     button.addEventListener("click", run);
     return button;
   });
+  const words = text.charAt(0).toUpperCase() + text.slice(1);
   const signature = `${title}\n${text}`;
   if (place.dataset["signature"] !== signature) {
     place.dataset["signature"] = signature;
     place.replaceChildren(
-      h("div", { class: "notice-words" }, h("h2", {}, title), h("p", {}, text)),
+      h("div", { class: "notice-words" }, h("h2", {}, title), h("p", {}, words)),
       h("div", { class: "notice-actions" }, ...buttons),
     );
   }
