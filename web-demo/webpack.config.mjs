@@ -30,8 +30,8 @@ export default {
     assetModuleFilename: "[name].[contenthash:10][ext]",
   },
   resolve: {
-    // The package brings a wasm folder of its own; this page takes the one that the plugin has just built.
-    alias: { [path.join(bindings, "npm/wasm")]: wasm },
+    // The package brings a module of its own; this page takes the one that the plugin has just built.
+    alias: { [path.join(bindings, "npm/wasm")]: wasm, [path.join(bindings, "npm/dist/packed.js")]: false },
   },
   devtool: "source-map",
   performance: { hints: false },

@@ -4,7 +4,7 @@
  * Always holds: at most one document is open; what cannot be opened is told in place of the page, never shown as empty.
  */
 
-import { open, type Doc } from "selvedge";
+import { open, useWasm, type Doc } from "selvedge";
 
 import { mountChecklist } from "./checklist/checklist.js";
 import { keepForOffline } from "./offline-copy.js";
@@ -30,6 +30,8 @@ let current: { name: string; doc: Doc<PageData>; abort: AbortController } | null
 /** Switching pages waits for the one before. */
 let turn: Promise<void> = Promise.resolve();
 
+// The module as wasm-pack left it, as a file of its own: it is compiled while it arrives.
+useWasm(new URL("../wasm/selvedge_wasm_bg.wasm", import.meta.url));
 mountPopovers();
 mountPages();
 keepForOffline();
