@@ -6,7 +6,7 @@
  * one before. Not here: edits (`draft`): the view follows the patches of the WebAssembly core, nothing else.
  */
 
-import type { Scalar, Splice } from "./types.js";
+import type { Scalar } from "./types.js";
 
 export type Kind = "map" | "list" | "text" | "register" | "counter" | "set";
 
@@ -18,16 +18,10 @@ export type Slot = Scalar | Node;
 
 export type Node = MapNode | ListNode | TextNode | RegisterNode | CounterNode | SetNode;
 
-/** Called when a container changed, after everything of that change is in the view. */
-export type Watcher = (local: boolean, splices: readonly Splice[]) => void;
-
 abstract class ViewNode {
   parent: MapNode | ListNode | null = null;
   /** The key under which a map holds it; unused in lists. */
   key = "";
-  /** The kind-specific changes since the last delivery (texts only). */
-  splices: Splice[] = [];
-  readonly watchers = new Set<Watcher>();
   #cache: unknown = STALE;
 
   snapshot(): unknown {
@@ -38,13 +32,6 @@ abstract class ViewNode {
   /** Says that this container changed, and with it everything around it. */
   touch(): void {
     for (let node: ViewNode | null = this; node && node.#cache !== STALE; node = node.parent) node.#cache = STALE;
-  }
-
-  /** Whether it can be reached from the root. */
-  isAttached(root: MapNode): boolean {
-    let node: ViewNode = this;
-    while (node.parent) node = node.parent;
-    return node === root;
   }
 
   protected abstract build(): unknown;
@@ -69,6 +56,12 @@ export class MapNode extends ViewNode {
       slot.parent = this;
       slot.key = key;
     }
+    this.touch();
+  }
+
+  clear(): void {
+    for (const slot of this.#slots.values()) detach(slot, undefined);
+    this.#slots.clear();
     this.touch();
   }
 
@@ -111,11 +104,6 @@ export class ListNode extends ViewNode {
     this.touch();
   }
 
-  move(from: number, to: number): void {
-    this.slots.splice(to, 0, ...this.slots.splice(from, 1));
-    this.touch();
-  }
-
   protected build(): unknown {
     return Object.freeze(this.slots.map(slotSnapshot));
   }
@@ -127,7 +115,6 @@ export class TextNode extends ViewNode {
 
   splice(index: number, deleted: number, insert: string): void {
     this.text = this.text.slice(0, index) + insert + this.text.slice(index + deleted);
-    this.splices.push({ index, delete: deleted, insert });
     this.touch();
   }
 
@@ -190,6 +177,13 @@ export function isNode(slot: unknown): slot is Node {
 
 export function slotSnapshot(slot: Slot): unknown {
   return isNode(slot) ? slot.snapshot() : slot;
+}
+
+/** Whether a container can be reached from the root. */
+export function isAttached(node: Node, root: MapNode): boolean {
+  let at: Node = node;
+  while (at.parent) at = at.parent;
+  return at === root;
 }
 
 /** The keys that lead from the root to a container. */

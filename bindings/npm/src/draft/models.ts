@@ -27,9 +27,12 @@ abstract class AnyDraft {
   /** Whether it was taken out of the document in this change. */
   removed = false;
   readonly tx: Transaction;
+  /** The container of the view that this is a draft of. */
+  readonly source: Node | null;
 
-  constructor(tx: Transaction) {
+  constructor(tx: Transaction, source: Node | null) {
     this.tx = tx;
+    this.source = source;
   }
 
   /** What snapshots and JSON show. */
@@ -75,7 +78,7 @@ export class MapDraft extends AnyDraft {
   readonly #promised = new Map<string, Draft>();
 
   constructor(tx: Transaction, node: MapNode | null) {
-    super(tx);
+    super(tx, node);
     this.#node = node;
   }
 
@@ -165,7 +168,7 @@ export class ListDraft extends AnyDraft {
   #slots: (DraftSlot | Node)[] | null = null;
 
   constructor(tx: Transaction, node: ListNode | null) {
-    super(tx);
+    super(tx, node);
     this.#node = node;
   }
 
@@ -180,6 +183,13 @@ export class ListDraft extends AnyDraft {
     const draft = draftSlot(this.tx, slot, this, "");
     slots[index] = draft;
     return draft;
+  }
+
+  /** The draft of a container that the view has in this list; `null` if it was taken out. */
+  find(node: Node): Draft | null {
+    const index = this.#own().findIndex((slot) => slot === node || (slot instanceof AnyDraft && slot.source === node));
+    const slot = index < 0 ? undefined : this.get(index);
+    return isDraft(slot) ? slot : null;
   }
 
   indexOf(draft: AnyDraft): number {
@@ -265,7 +275,7 @@ export class TextDraft extends AnyDraft {
   #text: string;
 
   constructor(tx: Transaction, node: TextNode | null) {
-    super(tx);
+    super(tx, node);
     this.#text = node?.text ?? "";
   }
 
@@ -297,7 +307,7 @@ export class CounterDraft extends AnyDraft {
   #total: number | bigint;
 
   constructor(tx: Transaction, node: CounterNode | null) {
-    super(tx);
+    super(tx, node);
     this.#total = node?.total ?? 0;
   }
 
@@ -323,7 +333,7 @@ export class SetDraft extends AnyDraft {
   #values: readonly Scalar[];
 
   constructor(tx: Transaction, node: SetNode | null) {
-    super(tx);
+    super(tx, node);
     this.#values = node?.values ?? [];
   }
 
@@ -354,7 +364,7 @@ export class RegisterDraft extends AnyDraft {
   #value: Scalar | undefined;
 
   constructor(tx: Transaction, node: RegisterNode | null) {
-    super(tx);
+    super(tx, node);
     this.#value = node?.value;
   }
 

@@ -222,3 +222,12 @@ function refusals(draft: MapDraft | ListDraft): Pick<ProxyHandler<object>, "setP
 function misuse(draft: MapDraft | ListDraft, message: string, hint = ""): SelvedgeError {
   return new SelvedgeError("invalid-use", message, { path: pathName(draft.place()), hint });
 }
+
+/** Inside `doc.change`: moves one element of a draft's array so that it ends up at index `to`. */
+export function move(array: readonly unknown[], from: number, to: number): void {
+  const draft = draftOfProxy(array);
+  if (draft?.kind !== "list") {
+    throw new SelvedgeError("invalid-use", "move() takes an array of the draft that doc.change() passes to its callback");
+  }
+  draft.move(from, to);
+}
