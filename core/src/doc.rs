@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use edit::{CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut};
 pub use error::EditError;
 pub use exchange::Imported;
-pub use patch::{Patch, PatchKind, PathItem};
+pub use patch::{Patch, PatchKind, PatchValue, PathItem};
 pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef};
 pub use transaction::Transaction;
 

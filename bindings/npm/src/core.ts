@@ -20,8 +20,11 @@ export interface CoreContainer {
   readonly handle: number;
   /** Index in `KINDS`. */
   readonly kind: number;
-  /** Keys and slots in turn (map), slots (list), a string, a number, values (set), a value or undefined (register). */
-  readonly content: unknown;
+  /**
+   * Keys and slots in turn (map), slots (list), a string, a number, values (set), a value or undefined (register).
+   * Not there if the container was told before.
+   */
+  readonly content?: unknown;
 }
 
 /** What changed in one container; positions are those at that moment. */
@@ -31,6 +34,7 @@ export type CorePatch =
   | readonly ["listInsert", handle: number, index: number, slots: readonly CoreSlot[]]
   | readonly ["listDelete", handle: number, index: number, length: number]
   | readonly ["listSet", handle: number, index: number, slot: CoreSlot]
+  | readonly ["list", handle: number, slots: readonly CoreSlot[]]
   | readonly ["textSplice", handle: number, index: number, deleted: number, insert: string]
   | readonly ["counter", handle: number, total: number | bigint]
   | readonly ["register", handle: number, value: Scalar | undefined]
@@ -91,7 +95,7 @@ export interface CoreReplica {
   persistFailed(clock: number, token: number, reason: string): void;
   setPresence(clock: number, key: string, value: Uint8Array | undefined): void;
   woken(clock: number): void;
-  effects(): CoreEffect[];
+  effects(clock: number): CoreEffect[];
   /** When `woken` is due. */
   deadline(): number | undefined;
   free(): void;
@@ -101,7 +105,24 @@ export interface CoreModule {
   Replica: new (name: string, replica: Uint8Array, records: readonly Uint8Array[], now: number, clock: number) => CoreReplica;
 }
 
+/** Where the module may come from: an address, a response, or its bytes. */
+export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module;
+
 let loading: Promise<CoreModule> | null = null;
+let source: WasmSource | null = null;
+
+/**
+ * Takes the WebAssembly module from somewhere else than the package's own copy, for pages that serve
+ * `selvedge_wasm_bg.wasm` as a file. Call it before the first `open`.
+ */
+export function useWasm(from: WasmSource): void {
+  if (loading) {
+    throw new SelvedgeError("invalid-use", "useWasm() was called after the module was loaded", {
+      hint: "Call it before the first open().",
+    });
+  }
+  source = from;
+}
 
 /** The core, fetched and started at the first call. */
 export function loadCore(): Promise<CoreModule> {
@@ -118,9 +139,8 @@ export function loadCore(): Promise<CoreModule> {
 async function start(): Promise<CoreModule> {
   try {
     const { default: init, Replica } = await import("../wasm/selvedge_wasm.js");
-    const { packed } = await import("../wasm/packed.js");
-    const bytes = await unpack(packed);
-    await init({ module_or_path: bytes });
+    const module = source ?? await unpack((await import("./packed.js")).packed);
+    await init({ module_or_path: module });
     return { Replica: Replica as unknown as CoreModule["Replica"] };
   } catch (cause) {
     throw new SelvedgeError("wasm", `the WebAssembly core cannot be started: ${String(cause)}`, {

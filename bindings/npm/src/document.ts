@@ -102,9 +102,7 @@ export class DocumentObject<T extends object> implements Doc<T> {
     this.#checkNoChange("import()");
     return this.run(() => {
       this.#core.setNow(Date.now());
-      const isNew = this.#driver.import(bytes);
-      this.#takePatches(false);
-      return isNew;
+      return this.#driver.import(bytes);
     });
   }
 
@@ -274,6 +272,11 @@ export class DocumentObject<T extends object> implements Doc<T> {
     });
     this.#links.start();
     this.#driver.pump();
+  }
+
+  /** For `open`: the initial content was just written. */
+  initialised(): void {
+    this.#driver.edited();
   }
 
   offline(on: boolean): void {

@@ -95,6 +95,14 @@ export class Driver implements Switchboard {
     this.pump();
   }
 
+  /** Merges a saved document; whether anything in it was new. */
+  import(bytes: Uint8Array): boolean {
+    this.#dirty = false;
+    const isNew = this.core.importSaved(bytes, clock());
+    this.pump();
+    return isNew;
+  }
+
   connected(connection: Connection, role: "dialer" | "acceptor", shared: boolean, credential?: string): number {
     const conn = this.#nextConn++;
     if (this.#ended) return conn;
@@ -141,7 +149,7 @@ export class Driver implements Switchboard {
     let presence = false;
     let status = false;
     try {
-      for (let effects = this.core.effects(); effects.length > 0; effects = this.core.effects()) {
+      for (let effects = this.core.effects(clock()); effects.length > 0; effects = this.core.effects(clock())) {
         for (const effect of effects) {
           presence ||= effect.type === "presence";
           status ||= effect.type === "status" || effect.type === "persist";

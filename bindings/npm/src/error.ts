@@ -12,6 +12,8 @@ export type ErrorCode =
   | "wrong-kind"
   /** An index or a length outside of the list or text. */
   | "out-of-range"
+  /** More than fits into one change, or into everything that one writer may write. */
+  | "too-large"
   /** Part of the document that was removed, or a draft used after its change ended. */
   | "stale"
   /** A change inside of a change, an asynchronous change callback, a name or an option that is not allowed. */

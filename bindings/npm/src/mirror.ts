@@ -6,7 +6,6 @@
  */
 
 import type { CoreContainer, CorePatch, CoreSlot } from "./core.js";
-import { diff } from "./diff.js";
 import type { Scalar, Splice } from "./types.js";
 import { KINDS, makeNode, MapNode, type Node, type Slot, type TextNode } from "./view.js";
 
@@ -16,6 +15,7 @@ export type TextChanges = Map<TextNode, Splice[]>;
 export class Mirror {
   readonly root: MapNode;
   #nodes = new Map<number, Node>();
+  #handles = new Map<Node, number>();
 
   constructor(view: CoreContainer) {
     const root = this.#materialise(view, new Map());
@@ -25,8 +25,7 @@ export class Mirror {
 
   /** The core's handle of a node. */
   handleOf(node: Node): number | undefined {
-    for (const [handle, known] of this.#nodes) if (known === node) return handle;
-    return undefined;
+    return this.#handles.get(node);
   }
 
   apply(patches: readonly CorePatch[]): TextChanges {
@@ -55,6 +54,12 @@ export class Mirror {
       case "listSet":
         if (node.kind === "list") node.set(patch[2], this.#slot(patch[3], texts));
         break;
+      case "list":
+        if (node.kind === "list") {
+          node.delete(0, node.slots.length);
+          node.insert(0, patch[2].map((slot) => this.#slot(slot, texts)));
+        }
+        break;
       case "textSplice":
         if (node.kind === "text") splice(node, { index: patch[2], delete: patch[3], insert: patch[4] }, texts);
         break;
@@ -74,42 +79,42 @@ export class Mirror {
     return isContainer ? this.#materialise(slot, texts) : slot;
   }
 
-  /** The node of a container, with exactly this content. */
+  /** The node of a container; filled if its content comes along. */
   #materialise(container: CoreContainer, texts: TextChanges): Node {
-    const kind = KINDS[container.kind] ?? "map";
     let node = this.#nodes.get(container.handle);
     if (!node) {
-      node = makeNode(kind);
+      node = makeNode(KINDS[container.kind] ?? "map");
       this.#nodes.set(container.handle, node);
+      this.#handles.set(node, container.handle);
     }
+    if ("content" in container) this.#fill(node, container.content, texts);
+    return node;
+  }
+
+  #fill(node: Node, content: unknown, texts: TextChanges): void {
     switch (node.kind) {
       case "map": {
-        const entries = container.content as readonly (string | CoreSlot)[];
-        node.clear();
+        const entries = content as readonly (string | CoreSlot)[];
         for (let i = 0; i < entries.length; i += 2) {
           node.put(entries[i] as string, this.#slot(entries[i + 1] as CoreSlot, texts));
         }
         break;
       }
       case "list":
-        node.delete(0, node.slots.length);
-        node.insert(0, (container.content as readonly CoreSlot[]).map((slot) => this.#slot(slot, texts)));
+        node.insert(0, (content as readonly CoreSlot[]).map((slot) => this.#slot(slot, texts)));
         break;
-      case "text": {
-        const change = diff(node.text, container.content as string);
-        if (change) splice(node, change, texts);
+      case "text":
+        if (content !== "") splice(node, { index: 0, delete: 0, insert: content as string }, texts);
         break;
-      }
       case "counter":
-        node.set(container.content as number | bigint);
+        node.set(content as number | bigint);
         break;
       case "set":
-        node.set(container.content as readonly Scalar[]);
+        node.set(content as readonly Scalar[]);
         break;
       case "register":
-        node.set(container.content as Scalar | undefined);
+        node.set(content as Scalar | undefined);
     }
-    return node;
   }
 }
 

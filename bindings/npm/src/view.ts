@@ -49,6 +49,7 @@ export class MapNode extends ViewNode {
   }
 
   put(key: string, slot: Slot): void {
+    if (isNode(slot) && this.#slots.get(key) === slot) return;
     detach(this.#slots.get(key), slot);
     if (!this.#slots.has(key)) this.#sorted = false;
     this.#slots.set(key, slot);
