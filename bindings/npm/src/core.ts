@@ -156,14 +156,35 @@ async function unpack(packed: string): Promise<ArrayBuffer> {
   return new Response(stream).arrayBuffer();
 }
 
+/**
+ * A core whose errors are ours. After a panic it is not called any more: every call throws what the first one threw.
+ */
+export function guarded(core: CoreReplica): CoreReplica {
+  let broken: SelvedgeError | null = null;
+  return new Proxy(core, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name, target);
+      if (typeof method !== "function") return method;
+      return (...args: unknown[]): unknown => {
+        if (broken) throw broken;
+        try {
+          return Reflect.apply(method, target, args);
+        } catch (thrown) {
+          const error = fromCore(thrown);
+          if (error.code === "panic") broken = error;
+          throw error;
+        }
+      };
+    },
+  });
+}
+
 /** An error of the core as the application sees it. */
 export function fromCore(error: unknown): SelvedgeError {
   if (error instanceof SelvedgeError) return error;
-  const { code, message, path, hint } = error as { code?: ErrorCode; message?: string; path?: string; hint?: string };
-  if (code !== undefined && message !== undefined) {
-    return new SelvedgeError(code, message, { path: path ?? "", hint: hint ?? "" });
-  }
-  return new SelvedgeError("panic", `a bug in Selvedge: ${String(error)}`, {
+  const { code, message } = error as { code?: ErrorCode; message?: string };
+  if (code !== undefined && message !== undefined && code !== "panic") return new SelvedgeError(code, message);
+  return new SelvedgeError("panic", message ?? String(error), {
     hint: "Reload the page: what was saved is safe. Please report it.",
     cause: error,
   });

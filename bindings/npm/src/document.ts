@@ -5,7 +5,7 @@
  * the document; a listener that throws harms nobody else and is reported.
  */
 
-import { type CorePatch, type CoreReplica, fromCore } from "./core.js";
+import type { CorePatch, CoreReplica } from "./core.js";
 import { contentOfProxy, draftOfProxy, proxyOf } from "./draft/proxy.js";
 import { Transaction } from "./draft/transaction.js";
 import { Driver } from "./driver.js";
@@ -58,7 +58,6 @@ export class DocumentObject<T extends object> implements Doc<T> {
   #offline = false;
   #linkError: SelvedgeError | null = null;
   #closed: Promise<void> | null = null;
-  #broken: SelvedgeError | null = null;
   readonly #onPage = (event: Event) => this.#pageEvent(event);
 
   constructor(core: CoreReplica, name: string, replica: string, store: RecordStore, release: () => Promise<void>) {
@@ -86,24 +85,26 @@ export class DocumentObject<T extends object> implements Doc<T> {
   }
 
   get version(): { readonly [replica: string]: number } {
-    return this.run(() => this.#core.version());
+    this.#checkOpen();
+    return this.#core.version();
   }
 
   json(): unknown {
-    return JSON.parse(this.run(() => this.#core.json()));
+    this.#checkOpen();
+    return JSON.parse(this.#core.json());
   }
 
   save(): Uint8Array {
-    return this.run(() => this.#core.save());
+    this.#checkOpen();
+    return this.#core.save();
   }
 
   import(bytes: Uint8Array): boolean {
     if (!(bytes instanceof Uint8Array)) throw new SelvedgeError("invalid-use", "import() takes the Uint8Array that save() gave");
     this.#checkNoChange("import()");
-    return this.run(() => {
-      this.#core.setNow(Date.now());
-      return this.#driver.import(bytes);
-    });
+    this.#checkOpen();
+    this.#core.setNow(Date.now());
+    return this.#driver.import(bytes);
   }
 
   // Changing it.
@@ -131,26 +132,25 @@ export class DocumentObject<T extends object> implements Doc<T> {
   }
 
   private transact<R>(work: (tx: Transaction) => R, message?: string): R {
-    return this.run(() => {
-      const tx = new Transaction(this.#mirror.root);
-      this.#tx = tx;
-      let result: R;
-      try {
-        result = work(tx);
-      } finally {
-        tx.end();
-        this.#tx = null;
-      }
-      if (tx.commands.length > 0) {
-        this.#core.setNow(Date.now());
-        this.#core.apply(tx.commands);
-        if (message !== undefined) this.#core.commit(message);
-        this.#driver.edited();
-        this.#takePatches(true);
-        this.#refreshStatus();
-      }
-      return result;
-    });
+    this.#checkOpen();
+    const tx = new Transaction(this.#mirror.root);
+    this.#tx = tx;
+    let result: R;
+    try {
+      result = work(tx);
+    } finally {
+      tx.end();
+      this.#tx = null;
+    }
+    if (tx.commands.length > 0) {
+      this.#core.setNow(Date.now());
+      this.#core.apply(tx.commands);
+      if (message !== undefined) this.#core.commit(message);
+      this.#driver.edited();
+      this.#takePatches(true);
+      this.#refreshStatus();
+    }
+    return result;
   }
 
   // Listening to it.
@@ -217,7 +217,8 @@ export class DocumentObject<T extends object> implements Doc<T> {
   }
 
   conflicts(handle: number, key: string | undefined): Scalar[] {
-    return this.run(() => this.#core.conflicts(handle, key));
+    this.#checkOpen();
+    return this.#core.conflicts(handle, key);
   }
 
   // Where it stands.
@@ -306,36 +307,19 @@ export class DocumentObject<T extends object> implements Doc<T> {
     }
   }
 
-  /** Runs a call into the core: its errors become ours, and after a panic every further call says so. */
-  run<R>(work: () => R): R {
-    this.#checkOpen();
-    try {
-      return work();
-    } catch (thrown) {
-      const isOurs = thrown instanceof SelvedgeError;
-      const isCore = !isOurs && (thrown instanceof WebAssembly.RuntimeError || (thrown as { code?: unknown })?.code !== undefined);
-      if (!isCore) throw thrown;
-      const error = fromCore(thrown);
-      if (error.code === "panic") this.#broken = error;
-      throw error;
-    }
-  }
-
   async #shutDown(): Promise<void> {
     for (const type of PAGE_EVENTS) globalThis.removeEventListener?.(type, this.#onPage);
     globalThis.document?.removeEventListener("visibilitychange", this.#onPage);
     try {
-      if (!this.#broken) {
-        this.#driver.flush();
-        this.#links?.stop();
-        await this.#driver.close();
-      }
+      this.#driver.flush();
+      this.#links?.stop();
+      await this.#driver.close();
     } finally {
       await this.#release();
       this.#refreshStatus();
-      if (!this.#broken) this.#core.free();
       this.#listeners.clear();
     }
+    this.#core.free();
   }
 
   #takePatches(local: boolean): void {
@@ -391,7 +375,8 @@ export class DocumentObject<T extends object> implements Doc<T> {
     if (bytes && bytes.length > MAX_PRESENCE_BYTES) {
       throw new SelvedgeError("invalid-use", `presence ${key} has ${bytes.length} bytes of JSON; ${MAX_PRESENCE_BYTES} are allowed`);
     }
-    this.run(() => this.#driver.setPresence(key, bytes));
+    this.#checkOpen();
+    this.#driver.setPresence(key, bytes);
   }
 
   #listen<V>(listeners: Set<(value: V) => void>, listener: (value: V) => void, read: () => V): Unsubscribe {
@@ -426,7 +411,6 @@ export class DocumentObject<T extends object> implements Doc<T> {
 
   #checkOpen(): void {
     if (this.#closed) throw this.#closedError();
-    if (this.#broken) throw this.#broken;
   }
 
   #closedError(): SelvedgeError {

@@ -146,23 +146,23 @@ export class Driver implements Switchboard {
   pump(): void {
     if (this.#pumping || this.#ended) return;
     this.#pumping = true;
-    let presence = false;
-    let status = false;
+    const seen = new Set<string>();
     try {
       for (let effects = this.core.effects(clock()); effects.length > 0; effects = this.core.effects(clock())) {
         for (const effect of effects) {
-          presence ||= effect.type === "presence";
-          status ||= effect.type === "status" || effect.type === "persist";
+          seen.add(effect.type);
           this.#carryOut(effect);
         }
       }
+    } catch (error) {
+      this.#events.error(error as SelvedgeError);
     } finally {
       this.#pumping = false;
     }
     this.#schedule();
     this.#events.changed();
-    if (presence) this.#events.presenceChanged();
-    if (status) this.#events.statusChanged();
+    if (seen.has("presence")) this.#events.presenceChanged();
+    if (seen.has("status") || seen.has("persist")) this.#events.statusChanged();
   }
 
   /** Waits until everything is saved, or until the store refuses it once more. Then nothing happens any more. */

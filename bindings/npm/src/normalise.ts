@@ -69,6 +69,7 @@ function copyObject(value: unknown, path: (string | number)[], around: object[],
   if (value instanceof Uint8Array) return new Uint8Array(value);
   if (around.includes(value)) throw refuse(path, "an object that contains itself");
   if (around.length >= MAX_DEPTH) throw refuse(path, `data nested deeper than ${MAX_DEPTH} levels`);
+  if (!Array.isArray(value)) checkPrototype(value, path);
   const symbol = Object.getOwnPropertySymbols(value)[0];
   if (symbol) throw refuse(path, `an object with a symbol as key, ${String(symbol)}`);
   around.push(value);
@@ -88,7 +89,8 @@ function copyArray(value: unknown[], path: (string | number)[], around: object[]
   return items;
 }
 
-function copyMap(value: object, path: (string | number)[], around: object[], contentOf: DraftContent): Plain {
+/** Plain objects only, of this page or of another frame. */
+function checkPrototype(value: object, path: readonly (string | number)[]): void {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
     throw refuse(path, describe(value), value instanceof Date ? "Store getTime() or toISOString()." : "Store plain data.");
@@ -96,6 +98,9 @@ function copyMap(value: object, path: (string | number)[], around: object[], con
   if (prototype !== null && !Object.hasOwn(prototype as object, "isPrototypeOf")) {
     throw refuse(path, describe(value), "Store plain data.");
   }
+}
+
+function copyMap(value: object, path: (string | number)[], around: object[], contentOf: DraftContent): Plain {
   const map: { [key: string]: Plain } = {};
   for (const [key, item] of Object.entries(value)) {
     path.push(key);

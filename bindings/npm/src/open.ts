@@ -2,7 +2,7 @@
  * `open` and `load`: from a name or bytes to a document object.
  */
 
-import { type CoreModule, type CoreReplica, fromCore, loadCore } from "./core.js";
+import { type CoreModule, type CoreReplica, fromCore, guarded, loadCore } from "./core.js";
 import { DocumentObject, type Links } from "./document.js";
 import { clock } from "./driver.js";
 import { SelvedgeError } from "./error.js";
@@ -77,7 +77,7 @@ async function start<T extends object>(
   let core: CoreReplica;
   let fresh: boolean;
   try {
-    core = new module.Replica(name, lease.replica, records.map(({ bytes }) => bytes), Date.now(), clock());
+    core = guarded(new module.Replica(name, lease.replica, records.map(({ bytes }) => bytes), Date.now(), clock()));
     fresh = init !== undefined && core.init(init);
   } catch (error) {
     throw fromCore(error);

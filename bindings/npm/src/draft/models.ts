@@ -97,7 +97,7 @@ export class MapDraft extends AnyDraft {
     const keys = new Set<string>();
     for (const key of this.#node?.slots.keys() ?? []) if (!this.#gone.has(key)) keys.add(key);
     for (const key of this.#slots?.keys() ?? []) keys.add(key);
-    return [...keys];
+    return [...keys].sort();
   }
 
   set(key: string, value: unknown): void {
@@ -148,7 +148,7 @@ export class MapDraft extends AnyDraft {
 
   plain(): Value {
     const object: Record<string, Value> = {};
-    for (const key of this.keys().sort()) {
+    for (const key of this.keys()) {
       const slot = this.get(key);
       if (slot !== undefined) defineKey(object, key, slotPlain(slot));
     }
