@@ -89,9 +89,9 @@ export class Driver implements Switchboard {
 
   /** Hands over what was edited, now. */
   flush(): void {
-    if (!this.#dirty || this.#ended) return;
+    if (!this.#dirty) return;
+    this.#input(() => this.core.flush(clock()));
     this.#dirty = false;
-    this.core.flush(clock());
     this.pump();
   }
 
@@ -105,23 +105,24 @@ export class Driver implements Switchboard {
 
   connected(connection: Connection, role: "dialer" | "acceptor", shared: boolean, credential?: string): number {
     const conn = this.#nextConn++;
-    if (this.#ended) return conn;
     this.#connections.set(conn, connection);
-    this.core.connected(clock(), conn, role === "dialer", shared, credential);
+    this.#input(() => this.core.connected(clock(), conn, role === "dialer", shared, credential));
     queueMicrotask(() => this.pump());
     return conn;
   }
 
   received(conn: number, bytes: Uint8Array): void {
-    if (this.#ended || !this.#connections.has(conn)) return;
-    this.core.setNow(Date.now());
-    this.core.received(clock(), conn, bytes);
+    if (!this.#connections.has(conn)) return;
+    this.#input(() => {
+      this.core.setNow(Date.now());
+      this.core.received(clock(), conn, bytes);
+    });
     this.pump();
   }
 
   disconnected(conn: number): void {
-    if (this.#ended || !this.#connections.delete(conn)) return;
-    this.core.disconnected(clock(), conn);
+    if (!this.#connections.delete(conn)) return;
+    this.#input(() => this.core.disconnected(clock(), conn));
     this.pump();
   }
 
@@ -137,8 +138,7 @@ export class Driver implements Switchboard {
 
   /** The page was asleep, or somebody wants to know now. */
   wake(): void {
-    if (this.#ended) return;
-    this.core.woken(clock());
+    this.#input(() => this.core.woken(clock()));
     this.pump();
   }
 
@@ -147,22 +147,35 @@ export class Driver implements Switchboard {
     if (this.#pumping || this.#ended) return;
     this.#pumping = true;
     const seen = new Set<string>();
-    try {
+    this.#input(() => {
       for (let effects = this.core.effects(clock()); effects.length > 0; effects = this.core.effects(clock())) {
         for (const effect of effects) {
           seen.add(effect.type);
           this.#carryOut(effect);
         }
       }
-    } catch (error) {
-      this.#events.error(error as SelvedgeError);
-    } finally {
-      this.#pumping = false;
-    }
-    this.#schedule();
-    this.#events.changed();
+    });
+    this.#pumping = false;
+    this.#input(() => this.#schedule());
+    this.#input(() => this.#events.changed());
     if (seen.has("presence")) this.#events.presenceChanged();
     if (seen.has("status") || seen.has("persist")) this.#events.statusChanged();
+  }
+
+  /** A call into the core that nobody waits for: what goes wrong is reported, and after a panic nothing goes on. */
+  #input(call: () => void): void {
+    if (this.#ended) return;
+    try {
+      call();
+    } catch (thrown) {
+      const error = thrown as SelvedgeError;
+      if (error.code === "panic") {
+        this.#ended = true;
+        clearTimeout(this.#timer);
+        for (const connection of this.#connections.values()) connection.close(0, "");
+      }
+      this.#events.error(error);
+    }
   }
 
   /** Waits until everything is saved, or until the store refuses it once more. Then nothing happens any more. */
@@ -234,7 +247,9 @@ export class Driver implements Switchboard {
       this.storeError = null;
       // What was added in the meantime stands behind them, what a lost store wants again before them.
       this.#unsaved = this.#unsaved.filter((unsaved) => !records.includes(unsaved));
-      for (const { token } of records) if (token !== null) this.core.persisted(clock(), token);
+      this.#input(() => {
+        for (const { token } of records) if (token !== null) this.core.persisted(clock(), token);
+      });
       this.pump();
     }
   }

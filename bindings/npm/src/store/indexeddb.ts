@@ -19,6 +19,8 @@ interface Row {
   doc: string;
   index: number;
   bytes: Uint8Array;
+  /** Of place and bytes: what comes back is what was written, or an error. */
+  checksum: number;
 }
 
 export class IndexedDbStore implements RecordStore {
@@ -43,7 +45,7 @@ export class IndexedDbStore implements RecordStore {
       for (const { doc, bytes } of records) {
         const index = next.get(doc) ?? (await lastIndex(store, doc)) + 1;
         next.set(doc, index + 1);
-        store.add({ doc, index, bytes } satisfies Row);
+        store.add({ doc, index, bytes, checksum: checksum(doc, index, bytes) } satisfies Row);
       }
     });
   }
@@ -53,8 +55,8 @@ export class IndexedDbStore implements RecordStore {
       const range = IDBKeyRange.bound([doc, from], [doc, Infinity]);
       return result<Row[]>(tx.objectStore("records").getAll(range));
     });
-    return rows.map(({ index, bytes }, i) => {
-      if (index !== from + i || !(bytes instanceof Uint8Array)) {
+    return rows.map(({ index, bytes, checksum: sum }, i) => {
+      if (index !== from + i || !(bytes instanceof Uint8Array) || sum !== checksum(doc, index, bytes)) {
         throw new SelvedgeError("malformed", `IndexedDB database ${DATABASE}, record ${doc}/${from + i}: it is missing or damaged`, {
           hint: "Nothing was changed. Open the document on another device, or delete this site's data to fetch it anew.",
         });
@@ -223,6 +225,21 @@ function result<R>(request: IDBRequest<R>): Promise<R> {
     request.onerror = () => reject(request.error);
   });
 }
+
+/** CRC-32 of a record's place and bytes. */
+function checksum(doc: string, index: number, bytes: Uint8Array): number {
+  let crc = -1;
+  for (const part of [new TextEncoder().encode(`${doc}/${index}/`), bytes]) {
+    for (const byte of part) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] as number);
+  }
+  return ~crc >>> 0;
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  return crc;
+});
 
 async function lastIndex(store: IDBObjectStore, doc: string): Promise<number> {
   const range = IDBKeyRange.bound([doc, 0], [doc, Infinity]);
