@@ -13,7 +13,8 @@ export type Value = null | boolean | number | bigint | string | Uint8Array | rea
 export type Scalar = null | boolean | number | bigint | string | Uint8Array;
 
 /** A read-only view of `T`. Two snapshots share every part that did not change (`===`). */
-export type Snapshot<T> = T extends Scalar ? T
+export type Snapshot<T> = 0 extends 1 & T ? any
+  : T extends Scalar ? T
   : T extends readonly (infer E)[] ? readonly Snapshot<E>[]
   : { readonly [K in keyof T]: Snapshot<T[K]> };
 
