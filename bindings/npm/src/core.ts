@@ -84,7 +84,6 @@ export interface CoreReplica {
   everything(): Uint8Array;
   importSaved(bytes: Uint8Array, clock: number): boolean;
   conflicts(handle: number, key: string | undefined): Scalar[];
-  json(): string;
 
   /** Hands sealed edits to the sync engine. */
   flush(clock: number): void;

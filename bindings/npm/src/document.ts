@@ -20,6 +20,7 @@ import type {
   Status, TextHandle, Unsubscribe, Value,
 } from "./types.js";
 import { pathName } from "./util.js";
+import { defineKey } from "./view.js";
 
 /** Largest presence value, in bytes of JSON. */
 const MAX_PRESENCE_BYTES = 4096;
@@ -90,8 +91,7 @@ export class DocumentObject<T extends object> implements Doc<T> {
   }
 
   json(): unknown {
-    this.#checkOpen();
-    return JSON.parse(this.#core.json());
+    return toJson(this.value);
   }
 
   save(): Uint8Array {
@@ -434,6 +434,17 @@ function keys(path: Path): readonly (string | number)[] {
     });
   }
   return list;
+}
+
+/** Plain JSON data: bytes as arrays of numbers, whole numbers beyond 2^53 rounded, what JSON has no number for as null. */
+function toJson(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Uint8Array || Array.isArray(value)) return Array.from(value, toJson);
+  const object: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) defineKey(object, key, toJson(item));
+  return object;
 }
 
 /** What `change` returns: drafts become copies, promises are refused. */

@@ -87,7 +87,8 @@ fn value(item: &JsValue) -> Result<Value, JsValue> {
     }
     if let Some(value) = item.as_f64() {
         // Whole numbers are integers, except for the zero that has a sign.
-        let whole = value.fract() == 0.0 && value.abs() < (1u64 << 53) as f64 && (value != 0.0 || value.is_sign_positive());
+        let whole =
+            value.fract() == 0.0 && value.abs() < (1u64 << 53) as f64 && (value != 0.0 || value.is_sign_positive());
         return Ok(if whole { Value::Int(value as i64) } else { Value::Float(value) });
     }
     if let Some(value) = item.as_string() {

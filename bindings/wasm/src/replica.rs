@@ -79,7 +79,9 @@ impl Replica {
 
     /// Writes initial content if the document is empty; whether it did.
     pub fn init(&self, content: &JsValue) -> Result<bool, JsValue> {
-        let Plain::Map(content) = decode::plain(content, 0)? else { return Err(misuse("initial content is an object")) };
+        let Plain::Map(content) = decode::plain(content, 0)? else {
+            return Err(misuse("initial content is an object"));
+        };
         self.with(|inner| inner.doc.init(|tx| command::fill_root(tx, &content)).map_err(edit_error))
     }
 
@@ -127,7 +129,8 @@ impl Replica {
         self.with(|inner| {
             inner.flush(millis(clock));
             let id = ReplicaId::from_bytes([0; 16]);
-            let mut saved = Doc::load(id, bytes).map_err(|error| decode_error("these bytes are no document", &error))?;
+            let mut saved =
+                Doc::load(id, bytes).map_err(|error| decode_error("these bytes are no document", &error))?;
             let before = inner.doc.version();
             let batch = saved.batch_since(&VersionVector::new());
             inner.doc.import_batch(&batch).map_err(|error| decode_error("the document does not fit", &error))?;
@@ -150,11 +153,6 @@ impl Replica {
             };
             Ok(values.iter().map(slots::value).collect())
         })
-    }
-
-    /// The document as JSON text.
-    pub fn json(&self) -> Result<String, JsValue> {
-        self.with(|inner| Ok(inner.doc.to_json().to_string()))
     }
 
     /// Hands over what was edited to the sync engine.

@@ -4,7 +4,7 @@
 //! changes in a container that was told is told as well, whether it is shown or not. What a key of a map shows may
 //! change with what is in the containers under it, so every patch settles the keys above its container too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use js_sys::{Array, Object, Reflect};
 use selvedge::doc::{Entry, PatchKind, PatchValue, PathItem};
@@ -16,7 +16,35 @@ use crate::slots;
 /// What JavaScript knows of a document.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    told: BTreeSet<Handle>,
+    told: Handles,
+}
+
+/// Containers, in the order in which they were added.
+#[derive(Debug, Default)]
+struct Handles {
+    list: Vec<Handle>,
+    /// By number; handles are numbered without gaps.
+    has: Vec<bool>,
+}
+
+impl Handles {
+    fn contains(&self, handle: Handle) -> bool {
+        self.has.get(handle.to_u32() as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether it was not there before.
+    fn insert(&mut self, handle: Handle) -> bool {
+        let number = handle.to_u32() as usize;
+        if self.contains(handle) {
+            return false;
+        }
+        if self.has.len() <= number {
+            self.has.resize(number + 1, false);
+        }
+        self.has[number] = true;
+        self.list.push(handle);
+        true
+    }
 }
 
 /// What the patches of one call leave to be settled at their end.
@@ -24,14 +52,15 @@ pub(crate) struct View {
 struct Unsettled {
     keys: BTreeSet<(Handle, String)>,
     /// Lists that containers came into: all of their elements are told.
-    lists: BTreeSet<Handle>,
-    sums: BTreeMap<Handle, ContainerKind>,
+    lists: Handles,
+    /// Counters, registers and sets: they are told as a whole.
+    wholes: Handles,
 }
 
 impl View {
     /// Everything, from the root.
     pub(crate) fn whole(&mut self, doc: &Doc) -> JsValue {
-        self.told.clear();
+        self.told = Handles::default();
         self.container(doc, Handle::ROOT, ContainerKind::Map)
     }
 
@@ -48,7 +77,7 @@ impl View {
                 unsettled.lists.insert(patch.container);
             }
         }
-        let mut above = BTreeSet::new();
+        let mut above = Handles::default();
         for patch in patches {
             if above.insert(patch.container) {
                 note_above(doc, &patch, &mut unsettled.keys);
@@ -61,10 +90,10 @@ impl View {
 
     fn patch(&self, patch: Patch, out: &Array, unsettled: &mut Unsettled) {
         let at = patch.container;
-        if !self.told.contains(&at) {
+        if !self.told.contains(at) {
             return;
         }
-        let whole_list = unsettled.lists.contains(&at);
+        let whole_list = unsettled.lists.contains(at);
         match patch.kind {
             PatchKind::MapSet { key, .. } => drop(unsettled.keys.insert((at, key))),
             PatchKind::ListInsert { index, values } if !whole_list => {
@@ -83,28 +112,32 @@ impl View {
             PatchKind::TextDelete { index_utf16, len_utf16, .. } => {
                 emit(out, "textSplice", at, &[index_utf16.into(), len_utf16.into(), "".into()]);
             }
-            PatchKind::Counter { .. } => drop(unsettled.sums.insert(at, ContainerKind::Counter)),
-            PatchKind::Register { .. } => drop(unsettled.sums.insert(at, ContainerKind::Register)),
-            PatchKind::SetAdd { .. } | PatchKind::SetRemove { .. } => drop(unsettled.sums.insert(at, ContainerKind::Set)),
+            PatchKind::Counter { .. }
+            | PatchKind::Register { .. }
+            | PatchKind::SetAdd { .. }
+            | PatchKind::SetRemove { .. } => drop(unsettled.wholes.insert(at)),
             _ => {}
         }
     }
 
     fn settle(&mut self, doc: &Doc, out: &Array, unsettled: Unsettled) {
-        for (at, kind) in unsettled.sums {
-            let (name, content) = match kind {
-                ContainerKind::Counter => ("counter", content_of(doc, at, kind)),
-                ContainerKind::Register => ("register", content_of(doc, at, kind)),
-                _ => ("set", content_of(doc, at, kind)),
+        for at in unsettled.wholes.list {
+            let (kind, content) = (doc.kind(at), content_of(doc, at, doc.kind(at)));
+            let name = match kind {
+                ContainerKind::Counter => "counter",
+                ContainerKind::Register => "register",
+                _ => "set",
             };
             emit(out, name, at, &[content]);
         }
-        for at in unsettled.lists.into_iter().filter(|at| self.told.contains(at)).collect::<Vec<_>>() {
-            let slots = self.elements(doc, at);
-            emit(out, "list", at, &[slots.into()]);
+        for at in unsettled.lists.list {
+            if self.told.contains(at) {
+                let slots = self.elements(doc, at);
+                emit(out, "list", at, &[slots.into()]);
+            }
         }
         for (at, key) in unsettled.keys {
-            if !self.told.contains(&at) {
+            if !self.told.contains(at) {
                 continue;
             }
             match doc.map_at(at).entry(&key) {
