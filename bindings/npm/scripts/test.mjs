@@ -31,7 +31,7 @@ await build({
   logLevel: "warning",
 });
 copyFileSync(`${root}dist/packed.js`, `${out}/packed.js`);
-run("node --test", ["--enable-source-maps", "--test", ...files.map((file) => `${out}/${file.replace(/ts$/, "mjs")}`)]);
+run("node --test", ["--enable-source-maps", "--test", "--test-timeout=300000", ...files.map((file) => `${out}/${file.replace(/ts$/, "mjs")}`)]);
 
 function run(what, args) {
   const { status, signal } = spawnSync(process.execPath, args, { stdio: "inherit", cwd: root });
