@@ -3,13 +3,14 @@
 //! Always holds: a `ReplicaId` names one writer for ever; a `VersionVector` never stores a zero.
 //! Not here: the interned form used inside a document (`graph::Dot`) and any encoding (`codec`).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+
+use crate::ordered::BTreeMap;
 
 /// One writer: 128 random bits, never reused for other content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ pub mod doc;
 pub mod graph;
 pub mod id;
 pub mod op;
+mod ordered;
 pub mod store;
 pub mod sync;
 

@@ -3,8 +3,6 @@
 //! A container is named by (parent, place, kind), so two replicas that make "the same" one offline mean the same one.
 //! Always holds: handles are stable for the life of the document; container 0 is the root map; nesting is bounded.
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
 use super::counter::CounterState;
@@ -12,6 +10,7 @@ use super::set::SetState;
 use super::{Context, Event, ListState, MapState, MultiValue, TextState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, Value};
+use crate::ordered::BTreeMap;
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
 pub(crate) const MAX_DEPTH: u32 = 128;

@@ -6,13 +6,12 @@
 //! deletion keeps the element. (After Kleppmann, "Moving elements in list CRDTs", 2020, with observed-remove slots.)
 //! Always holds: an element's slots that are not shown are hidden in the sequence.
 
-use std::collections::BTreeMap;
-
 use super::sequence::{Deleted, Sequence};
 use super::{Context, Event, MultiValue};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
 use crate::op::Value;
+use crate::ordered::BTreeMap;
 
 /// A slot with what decides among several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

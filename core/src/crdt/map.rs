@@ -1,9 +1,8 @@
 //! `Map`: a multi-value register per key. A deletion removes the values it has seen; a concurrent write survives it.
 
-use std::collections::BTreeMap;
-
 use super::{Context, Event, MultiValue};
 use crate::op::Value;
+use crate::ordered::BTreeMap;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MapState {

@@ -1,12 +1,11 @@
 //! `Set`: observed-remove. A removal takes back the additions it has seen; a concurrent addition wins.
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
 use super::{Context, Event};
 use crate::graph::Dot;
 use crate::op::Value;
+use crate::ordered::BTreeMap;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetState {

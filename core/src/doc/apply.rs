@@ -1,13 +1,12 @@
 //! Applying sealed changes: names are resolved, operations go to their containers, the graph grows.
 
-use std::collections::BTreeMap;
-
 use super::Doc;
 use crate::clock::Hlc;
 use crate::crdt::{Containers, Context, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
 use crate::id::OpId;
 use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
+use crate::ordered::BTreeMap;
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

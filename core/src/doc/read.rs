@@ -1,10 +1,9 @@
 //! Reading: a view per kind of container. A container that nobody has made yet reads as empty.
 
-use std::collections::BTreeSet;
-
 use super::Doc;
 use crate::crdt::{Content, Handle, ListState, MapState, MultiValue, Place, TextState};
 use crate::op::{ContainerKind, Value};
+use crate::ordered::BTreeSet;
 
 /// What is at a place: a plain value, or a container.
 #[derive(Clone, Debug, PartialEq, Eq)]

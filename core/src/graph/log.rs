@@ -3,11 +3,10 @@
 //! Always holds: the digest is computed when somebody asks, a batch at a time, and checkpoints make an older one cost
 //! at most `CHECKPOINT` hashes.
 
-use std::collections::BTreeMap;
-
 use crate::codec::DecodeError;
 use crate::id::ReplicaId;
 use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, put_frame};
+use crate::ordered::BTreeMap;
 
 const CHECKPOINT: usize = 64;
 

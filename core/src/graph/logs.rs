@@ -3,7 +3,7 @@
 //! Always holds: `append` either fails and changes nothing, or adds every change that can be added; what arrived before
 //! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
@@ -13,6 +13,7 @@ use super::log::Log;
 use crate::codec::DecodeError;
 use crate::id::{OpId, ReplicaId, VersionVector};
 use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, LogHead, LogState, Segment, put_frame};
+use crate::ordered::BTreeMap;
 
 /// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
 const MAX_PENDING_BYTES: usize = 64 << 20;

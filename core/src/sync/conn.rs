@@ -3,14 +3,13 @@
 //! Always holds: messages leave in the order in which they were pushed; a replica is named before it is used.
 //! Not here: what a channel's document has (`room`).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::config::Limits;
 use super::input::{Grant, Link, Role};
 use super::message::{self, Greeting, MAX_MESSAGES_PER_FRAME, Message};
 use super::names::{NamesIn, NamesOut};
 use super::room::PeerHas;
 use crate::id::{DocName, ReplicaId, VersionVector};
+use crate::ordered::{BTreeMap, BTreeSet};
 
 /// A frame is cut before it grows beyond this, in bytes, unless one message alone is larger.
 pub(crate) const FRAME_BYTES: usize = 256 << 10;

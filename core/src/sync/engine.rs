@@ -11,13 +11,14 @@ mod open;
 mod receive;
 mod wake;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::conn::Conn;
 use super::room::Room;
 use super::timers::{Owner, Timers};
 use super::{Config, ConnId, Effect, Input, SyncStatus, Token};
 use crate::id::DocName;
+use crate::ordered::{BTreeMap, BTreeSet};
 
 /// What a completion is for.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 //! Always holds: indices count up from 0 in the order of naming; a connection names at most `max_names_per_conn`.
 //! Not here: the names inside of changes (`op::LogNames`), which are the author's own.
 
-use std::collections::BTreeMap;
-
 use super::message::Ends;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::MAX_SEQ;
+use crate::ordered::BTreeMap;
 
 /// Names per `Names` message, so that none grows large.
 const NAMES_PER_MESSAGE: usize = 4_096;

@@ -12,7 +12,6 @@ mod presence;
 mod status;
 mod sub;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::input::{ConnId, DocState};
@@ -20,6 +19,7 @@ use super::message::Fingerprint;
 use crate::clock::Hlc;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{Digest, LogHead, LogState, chain_start};
+use crate::ordered::{BTreeMap, BTreeSet};
 
 pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;

@@ -3,10 +3,9 @@
 //!
 //! Always holds: at most one timer per owner; equal times fire in the order of their owners.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::input::ConnId;
 use crate::id::DocName;
+use crate::ordered::{BTreeMap, BTreeSet};
 
 /// Who is woken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

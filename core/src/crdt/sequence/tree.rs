@@ -4,10 +4,10 @@
 //! element; runs are never removed, only split and joined. All single steps cost O(log n).
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use super::run::{Run, Sums};
 use crate::graph::Dot;
+use crate::ordered::BTreeMap;
 
 const LEAF_MAX: usize = 32;
 const NODE_MAX: usize = 16;

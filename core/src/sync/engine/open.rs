@@ -2,10 +2,9 @@
 //!
 //! Always holds: rights are looked at before anything else about the document; the dialer needs one round trip.
 
-use std::collections::BTreeMap;
-
 use super::Engine;
 use crate::id::{DocName, ReplicaId, VersionVector};
+use crate::ordered::BTreeMap;
 use crate::sync::conn::{Channel, Phase, Request};
 use crate::sync::input::DocState;
 use crate::sync::message::{Difference, Message, Open, Opened};

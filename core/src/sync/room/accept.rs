@@ -3,7 +3,6 @@
 //! Always holds: a message with a malformed header changes nothing; what is held back is raw bytes, bounded per
 //! subscriber; the work is linear in the bytes (a log that waits is looked at when the log it waits for has moved).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::outbox::Piece;
@@ -11,6 +10,7 @@ use super::{Log, Room};
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::ReplicaId;
 use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
+use crate::ordered::{BTreeMap, BTreeSet};
 use crate::sync::input::ConnId;
 
 /// Bytes of changes that one subscriber may have us hold back; beyond that they are dropped and asked for again.

@@ -2,10 +2,9 @@
 //!
 //! Always holds: an end is acknowledged as durable only if it is; an acknowledgement is never repeated.
 
-use std::collections::BTreeMap;
-
 use super::Room;
 use crate::id::{ReplicaId, VersionVector};
+use crate::ordered::BTreeMap;
 
 /// Acknowledgements owed to one peer.
 #[derive(Debug, Default)]

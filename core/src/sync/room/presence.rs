@@ -3,10 +3,9 @@
 //! Always holds: a value that is not refreshed ends; the number of values is bounded; a value that came over one
 //! connection is replaced over another one only by a newer one. Not here: who may speak for whom (`engine`).
 
-use std::collections::BTreeMap;
-
 use super::Room;
 use crate::id::ReplicaId;
+use crate::ordered::BTreeMap;
 use crate::sync::config::Limits;
 use crate::sync::input::ConnId;
 
@@ -207,7 +206,7 @@ impl Room {
     }
 
     /// What a new subscriber must be told.
-    pub(crate) fn presence_for(&self, conn: ConnId) -> std::collections::BTreeSet<Id> {
+    pub(crate) fn presence_for(&self, conn: ConnId) -> crate::ordered::BTreeSet<Id> {
         let told = self.presence.present().into_iter().filter(|id| match self.presence.get(id) {
             Some((_, from)) => from.is_none() || (!self.app && from != Some(conn)),
             None => false,

@@ -1,12 +1,11 @@
 //! `Sub`: one peer that has the document open: what it has, what it is owed, and what it owes us.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::accept::Held;
 use super::ack::Acks;
 use super::digest::DigestSaid;
 use super::outbox::Outbox;
 use crate::id::{ReplicaId, VersionVector};
+use crate::ordered::{BTreeMap, BTreeSet};
 use crate::sync::input::{Rights, Role, Token};
 
 /// A subscriber.

@@ -1,0 +1,71 @@
+/**
+ * `npm run build`: the package in dist/, from src/ and from the module in wasm/ (which `cargo xtask build` makes).
+ *
+ * The module becomes text that the package loads when it is first needed: bundlers need no configuration for it.
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { deflateRawSync, gzipSync } from "node:zlib";
+import { build, transform } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const module = `${root}wasm/selvedge_wasm_bg.wasm`;
+const glue = `${root}wasm/selvedge_wasm.js`;
+/** All of it, gzipped, in bytes. */
+const BUDGET = 250 * 1024;
+
+if (!existsSync(module)) {
+  console.error("There is no wasm/selvedge_wasm_bg.wasm: run `cargo xtask build` in the repository's root.");
+  process.exit(1);
+}
+rmSync(`${root}dist`, { recursive: true, force: true });
+mkdirSync(`${root}dist`);
+writeFileSync(glue, withoutUrl(readFileSync(glue, "utf8")));
+const packed = deflateRawSync(readFileSync(module), { level: 9 }).toString("base64");
+writeFileSync(`${root}dist/packed.js`, `export const packed = "${packed}";\n`);
+const tsc = spawnSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", root, "--emitDeclarationOnly"], {
+  stdio: "inherit",
+});
+if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+await build({
+  entryPoints: [`${root}src/index.ts`],
+  outdir: `${root}dist`,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  external: ["../wasm/*", "./packed.js"],
+  logLevel: "warning",
+});
+await report();
+
+/** The glue without its default address of the module: bundlers would look for a file that is not shipped. */
+function withoutUrl(source) {
+  return source.replace(
+    /module_or_path = new URL\([^)]*import\.meta\.url\);/,
+    'throw new TypeError("pass the module to init()");',
+  );
+}
+
+async function report() {
+  const minified = async (file) => {
+    const { code } = await transform(readFileSync(file, "utf8"), { minify: true, format: "esm" });
+    return gzipSync(code, { level: 9 }).length;
+  };
+  const sizes = {
+    "JavaScript": await minified(`${root}dist/index.js`),
+    "glue": await minified(glue),
+    "module": gzipSync(readFileSync(`${root}dist/packed.js`), { level: 9 }).length,
+  };
+  const total = Object.values(sizes).reduce((sum, size) => sum + size, 0);
+  const parts = Object.entries(sizes).map(([name, size]) => `${name} ${kib(size)}`).join(", ");
+  console.log(`gzipped: ${kib(total)} of ${kib(BUDGET)} KiB (${parts})`);
+  if (total > BUDGET) {
+    console.error("The package is over its budget.");
+  }
+}
+
+function kib(bytes) {
+  return (bytes / 1024).toFixed(1);
+}

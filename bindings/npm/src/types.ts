@@ -1,0 +1,244 @@
+/**
+ * The public types: what `open` gives back and takes.
+ *
+ * Always holds: nothing here has a body. Positions and lengths in texts count UTF-16 units, as JavaScript strings do.
+ */
+
+import type { SelvedgeError } from "./error.js";
+
+/** What a document can hold as plain data. `Uint8Array` is kept as bytes. */
+export type Value = null | boolean | number | bigint | string | Uint8Array | readonly Value[] | { readonly [key: string]: Value };
+
+/** Values that are replaced as a whole. */
+export type Scalar = null | boolean | number | bigint | string | Uint8Array;
+
+/** A read-only view of `T`. Two snapshots share every part that did not change (`===`). */
+export type Snapshot<T> = 0 extends 1 & T ? any
+  : T extends Scalar ? T
+  : T extends readonly (infer E)[] ? readonly Snapshot<E>[]
+  : { readonly [K in keyof T]: Snapshot<T[K]> };
+
+/** Takes back a subscription. May be called twice. */
+export type Unsubscribe = () => void;
+
+/** The part of the WebSocket constructor that is used (the browser's own, or the `ws` package's). */
+export type WebSocketConstructor = new (url: string) => WebSocket;
+
+export interface OpenOptions<T> {
+  /** A relay's address, `ws://` or `wss://`. Without it the document is kept here and in this browser's tabs. */
+  relay?: string | undefined;
+  /** The credential for the relay, or a function that fetches a fresh one before every connection. */
+  token?: string | (() => string | Promise<string>) | undefined;
+  /** What an empty document starts with: the same bytes on every client, so it is never there twice. */
+  init?: Partial<T> | undefined;
+  /** Where the document is kept. Default: `indexeddb` where there is one, otherwise an error that says so. */
+  store?: "indexeddb" | "memory" | undefined;
+  /** Whether tabs of this browser talk to each other directly. Default: yes, where BroadcastChannel exists. */
+  tabs?: boolean | undefined;
+  /** Another WebSocket implementation. Default: the global one. */
+  webSocket?: WebSocketConstructor | undefined;
+}
+
+/** What made a new snapshot. */
+export interface ChangeEvent {
+  /** Whether this document object made it (not another tab, device or person). */
+  readonly local: boolean;
+}
+
+/** Where this document's own edits have got to. Each flag tells of everything edited so far. */
+export interface Status {
+  /** Saved on this device. */
+  readonly saved: boolean;
+  /** The relay (or another remote peer) is connected and has the document open. */
+  readonly connected: boolean;
+  /** The relay has received it. */
+  readonly sent: boolean;
+  /** The relay has stored it durably. */
+  readonly durable: boolean;
+  /** Everything that the relay had when the document was opened has arrived. */
+  readonly caughtUp: boolean;
+  /** Neither `offline(true)` nor the browser's own offline state. */
+  readonly online: boolean;
+  /** Other tabs of this browser that are connected directly. */
+  readonly tabs: number;
+  /** What is wrong now, if anything: a store that fails, a relay that refuses. */
+  readonly error: SelvedgeError | null;
+}
+
+/** Somebody else who has the document open. */
+export interface Peer {
+  /** The replica's id: one per tab or device. */
+  readonly owner: string;
+  /** The user that the relay vouches for, if it checks tokens. */
+  readonly user: string | null;
+  /** What the peer has set, by key. */
+  readonly state: { readonly [key: string]: Value };
+}
+
+/** Who is here: ephemeral, never stored. A peer that is not heard of for a while disappears. */
+export interface Presence {
+  /** Sets a key of our own (JSON, at most 4 KiB); `null` removes it. Kept alive and sent again after a reconnect. */
+  set(key: string, value: Value): void;
+  /** Everybody else, ordered by id. */
+  others(): readonly Peer[];
+}
+
+/** The keys or indexes that lead to a container, from the root: `["cards", 2, "body"]`. */
+export type Path = string | readonly (string | number)[];
+
+/** Part of a text that was replaced. Several are applied one after another, in order. */
+export interface Splice {
+  /** Where, in UTF-16 units. */
+  readonly index: number;
+  /** How many UTF-16 units were deleted. */
+  readonly delete: number;
+  /** What was inserted. */
+  readonly insert: string;
+}
+
+/** What happened to a text. */
+export interface TextEvent {
+  readonly local: boolean;
+  readonly splices: readonly Splice[];
+}
+
+/** What all handles have. A handle may be made before its container exists: writing makes it. */
+export interface Handle<V> {
+  /** The keys that lead here. */
+  readonly path: readonly (string | number)[];
+  /** The content now. */
+  readonly value: V;
+  /** Calls at once with the content, and again whenever it changed. */
+  subscribe(listener: (value: V, event: ChangeEvent) => void): Unsubscribe;
+}
+
+/** Characters in an order, edited by many at once. */
+export interface TextHandle extends Handle<string> {
+  /** In UTF-16 units. */
+  readonly length: number;
+  toString(): string;
+  insert(index: number, text: string): void;
+  delete(index: number, length?: number): void;
+  splice(index: number, deleteLength: number, insert?: string): void;
+  append(text: string): void;
+  /**
+   * Makes the text equal to `next` with one splice: what differs between the common start and end.
+   * `caret`, the position behind what was just typed, tells where in a run of equal characters it was.
+   */
+  applyDiff(next: string, caret?: number): void;
+  /** The splices of every change, ours (`local`) and others'. Not called at once. */
+  observe(listener: (event: TextEvent) => void): Unsubscribe;
+  /** Keeps an input or textarea and this text equal in both directions, cursor and selection included. */
+  bind(element: HTMLTextAreaElement | HTMLInputElement): Unsubscribe;
+}
+
+/** A sum of everybody's increments. */
+export interface CounterHandle extends Handle<number> {
+  /** Adds a whole number, 1 by default; may be negative. */
+  add(by?: number): void;
+}
+
+/** Values without order or repetition. Adding wins over removing at the same time. */
+export interface SetHandle<V extends Scalar = Scalar> extends Handle<readonly V[]> {
+  readonly size: number;
+  has(value: V): boolean;
+  /** All values, in an order that is the same everywhere. */
+  values(): readonly V[];
+  add(value: V): void;
+  remove(value: V): void;
+}
+
+/** One value. Writes at the same time are all kept; one of them, the same everywhere, is read first. */
+export interface RegisterHandle<V extends Scalar = Scalar> extends Handle<V | undefined> {
+  set(value: V): void;
+  clear(): void;
+  /** Every value written at the same time, the one that is read first. */
+  conflicts(): readonly V[];
+}
+
+/** A list whose elements can be moved. */
+export interface ListHandle<E = Value> extends Handle<readonly Snapshot<E>[]>, Children<number> {
+  readonly length: number;
+  get(index: number): Snapshot<E> | undefined;
+  push(...values: E[]): void;
+  insert(index: number, ...values: E[]): void;
+  set(index: number, value: E): void;
+  delete(index: number, length?: number): void;
+  /** Moves one element so that it ends up at index `to`. */
+  move(from: number, to: number): void;
+}
+
+/** Values by key. */
+export interface MapHandle<V = Value> extends Handle<{ readonly [key: string]: Snapshot<V> }>, Children<string> {
+  has(key: string): boolean;
+  get(key: string): Snapshot<V> | undefined;
+  keys(): readonly string[];
+  set(key: string, value: V): void;
+  delete(key: string): void;
+  /** Every value written to the key at the same time, the one that is read first. */
+  conflicts(key: string): readonly Value[];
+}
+
+/** Containers by key (inside a map) or by index (inside a list; the handle then follows its element when it moves). */
+export interface Children<K> {
+  text(key: K): TextHandle;
+  counter(key: K): CounterHandle;
+  setAt(key: K): SetHandle;
+  register(key: K): RegisterHandle;
+  list<E = Value>(key: K): ListHandle<E>;
+  map<V = Value>(key: K): MapHandle<V>;
+}
+
+/** A document that is there: offline, in every tab, and synced when a relay is named. */
+export interface Doc<T> {
+  readonly name: string;
+  /** This tab's writer id, 32 hexadecimal digits. */
+  readonly replica: string;
+  /** The document now: plain read-only data. Texts are strings, counters numbers, sets sorted arrays. */
+  readonly value: Snapshot<T>;
+
+  /**
+   * Edits the document: all of it or, if `edit` throws, nothing. `draft` is read and written like plain data.
+   * Returns what `edit` returns. Must not be asynchronous. `message` is kept in the history.
+   */
+  change<R>(edit: (draft: T) => R, message?: string): R;
+
+  /** Calls `listener` at once with the value, and again after every change. */
+  subscribe(listener: (value: Snapshot<T>, event: ChangeEvent) => void): Unsubscribe;
+  /** Calls `listener` at once with what `selector` picks, and again after every change that changes it. */
+  subscribe<S>(selector: (value: Snapshot<T>) => S, listener: (selected: S, event: ChangeEvent) => void): Unsubscribe;
+
+  text(path: Path): TextHandle;
+  counter(path: Path): CounterHandle;
+  set<V extends Scalar = Scalar>(path: Path): SetHandle<V>;
+  register<V extends Scalar = Scalar>(path: Path): RegisterHandle<V>;
+  list<E = Value>(path: Path): ListHandle<E>;
+  map<V = Value>(path: Path): MapHandle<V>;
+
+  readonly status: Status;
+  /** Calls at once, and again whenever the status changed. */
+  onStatus(listener: (status: Status) => void): Unsubscribe;
+  /** Resolves when the flag is set (at once if it is). Rejects when the document is closed. */
+  until(flag: "saved" | "connected" | "sent" | "durable" | "caughtUp"): Promise<void>;
+  /** Everything that goes wrong outside of a call: the store, the relay, a listener that throws. */
+  onError(listener: (error: SelvedgeError) => void): Unsubscribe;
+
+  readonly presence: Presence;
+  /** Calls at once, and again whenever somebody else's presence changed. */
+  onPresence(listener: (others: readonly Peer[]) => void): Unsubscribe;
+
+  /** `true` cuts the relay and the other tabs, `false` connects again. Edits go on either way. */
+  offline(on: boolean): void;
+
+  /** How much of every replica's log is here: exclusive ends by replica id. */
+  readonly version: { readonly [replica: string]: number };
+  /** The document as plain JSON data, a copy of its own. */
+  json(): unknown;
+  /** The whole document, history included, as bytes that `open` documents can `import` and `load` reads. */
+  save(): Uint8Array;
+  /** Merges bytes from `save`. Returns whether anything was new. */
+  import(bytes: Uint8Array): boolean;
+
+  /** Saves what is not saved yet, leaves the relay and the tabs, frees the memory. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,283 @@
+//! `Replica`: one document and its sync engine, as the npm package's driver uses them.
+//!
+//! Always holds: own edits reach the engine before anything that it asks to be loaded, so it never sends what it has
+//! not been told of; after a panic every further call says that the object is unusable.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use selvedge::op::Batch;
+use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
+use selvedge::{Doc, DocName, ReplicaId, Value, VersionVector};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::command::{self, Plain};
+use crate::fail::{decode_error, edit_error, fail, install_panic_hook, misuse};
+use crate::view::View;
+use crate::{decode, effects, slots};
+
+/// One document of one writer.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Replica {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: DocName,
+    doc: Doc,
+    engine: Engine,
+    view: View,
+}
+
+#[wasm_bindgen]
+impl Replica {
+    /// Opens a document from what the store has of it. `now` is the time of day, `clock` a time that never runs back;
+    /// both in milliseconds.
+    ///
+    /// # Errors
+    /// If the name is not allowed or a record cannot be read.
+    #[wasm_bindgen(constructor)]
+    pub fn new(name: String, replica: &[u8], records: &Array, now: f64, clock: f64) -> Result<Self, JsValue> {
+        install_panic_hook();
+        let name = DocName::new(name).map_err(|error| fail("invalid-use", &error.to_string()))?;
+        let id: [u8; 16] = replica.try_into().map_err(|_| misuse("a replica id has 16 bytes"))?;
+        let id = ReplicaId::from_bytes(id);
+        let mut doc = Doc::new(id);
+        doc.set_now(millis(now));
+        for (number, record) in records.iter().enumerate() {
+            let what = || format!("record {name}/{number} cannot be read; nothing was changed");
+            let record: &Uint8Array = record.dyn_ref().ok_or_else(|| misuse("a record is a Uint8Array"))?;
+            let batch = Batch::decode(&record.to_vec()).map_err(|error| decode_error(&what(), &error))?;
+            doc.import_batch(&batch).map_err(|error| decode_error(&what(), &error))?;
+        }
+        doc.record_patches(true);
+        let mut engine = Engine::new(Config::client());
+        let state = DocState { logs: doc.log_states() };
+        engine.handle(millis(clock), Input::Opened { doc: name.clone(), state, presence_owner: Some(id) });
+        Ok(Self { inner: RefCell::new(Inner { name, doc, engine, view: View::default() }) })
+    }
+
+    /// Tells the document the time of day.
+    #[wasm_bindgen(js_name = setNow)]
+    pub fn set_now(&self, now: f64) -> Result<(), JsValue> {
+        self.tell(|inner| inner.doc.set_now(millis(now)))
+    }
+
+    /// All of the commands, as one transaction.
+    pub fn apply(&self, commands: &Array) -> Result<(), JsValue> {
+        let commands = decode::commands(commands)?;
+        self.with(|inner| inner.doc.change(|tx| command::apply(tx, &commands)).map_err(edit_error))
+    }
+
+    /// Ends the current change; the message is kept with it.
+    pub fn commit(&self, message: Option<String>) -> Result<(), JsValue> {
+        self.tell(|inner| inner.doc.commit(message.as_deref()))
+    }
+
+    /// Writes initial content if the document is empty; whether it did.
+    pub fn init(&self, content: &JsValue) -> Result<bool, JsValue> {
+        let Plain::Map(content) = decode::plain(content, 0)? else {
+            return Err(misuse("initial content is an object"));
+        };
+        self.with(|inner| inner.doc.init(|tx| command::fill_root(tx, &content)).map_err(edit_error))
+    }
+
+    /// Everything that there is to see.
+    pub fn view(&self) -> Result<JsValue, JsValue> {
+        self.with(|inner| {
+            inner.doc.take_patches();
+            Ok(inner.view.whole(&inner.doc))
+        })
+    }
+
+    /// What changed in the view since the last call.
+    #[wasm_bindgen(js_name = takePatches)]
+    pub fn take_patches(&self) -> Result<Array, JsValue> {
+        self.with(|inner| {
+            let patches = inner.doc.take_patches();
+            Ok(inner.view.patches(&inner.doc, patches))
+        })
+    }
+
+    /// The ends of all logs, by replica.
+    pub fn version(&self) -> Result<Object, JsValue> {
+        self.with(|inner| {
+            let object = Object::new();
+            for (replica, end) in inner.doc.version().iter() {
+                Reflect::set(&object, &replica.to_string().into(), &(end as f64).into())?;
+            }
+            Ok(object)
+        })
+    }
+
+    /// The whole document as a file.
+    pub fn save(&self) -> Result<Vec<u8>, JsValue> {
+        self.with(|inner| Ok(inner.doc.save()))
+    }
+
+    /// The whole document as one record.
+    pub fn everything(&self) -> Result<Vec<u8>, JsValue> {
+        self.with(|inner| Ok(inner.doc.batch_since(&VersionVector::new()).encode()))
+    }
+
+    /// Merges a file; whether anything in it was new.
+    #[wasm_bindgen(js_name = importSaved)]
+    pub fn import_saved(&self, bytes: &[u8], clock: f64) -> Result<bool, JsValue> {
+        self.with(|inner| {
+            inner.flush(millis(clock));
+            let id = ReplicaId::from_bytes([0; 16]);
+            let mut saved =
+                Doc::load(id, bytes).map_err(|error| decode_error("these bytes are no document", &error))?;
+            let before = inner.doc.version();
+            let batch = saved.batch_since(&VersionVector::new());
+            inner.doc.import_batch(&batch).map_err(|error| decode_error("the document does not fit", &error))?;
+            let batch = inner.doc.batch_since(&before);
+            let is_new = !batch.is_empty();
+            if is_new {
+                inner.engine.handle(millis(clock), Input::Edited { doc: inner.name.clone(), batch });
+            }
+            Ok(is_new)
+        })
+    }
+
+    /// Every value that was written at the same time to a key of a map, or to a register, the one that is read first.
+    pub fn conflicts(&self, handle: u32, key: Option<String>) -> Result<Array, JsValue> {
+        self.with(|inner| {
+            let handle = inner.doc.handle(handle).ok_or_else(|| misuse("there is no such container"))?;
+            let values: Vec<Value> = match key {
+                Some(key) => inner.doc.map_at(handle).values(&key),
+                None => inner.doc.register_at(handle).values(),
+            };
+            Ok(values.iter().map(slots::value).collect())
+        })
+    }
+
+    /// Hands over what was edited to the sync engine.
+    pub fn flush(&self, clock: f64) -> Result<(), JsValue> {
+        self.tell(|inner| inner.flush(millis(clock)))
+    }
+
+    /// A connection is up.
+    pub fn connected(
+        &self,
+        clock: f64,
+        conn: f64,
+        dialer: bool,
+        shared: bool,
+        credential: Option<String>,
+    ) -> Result<(), JsValue> {
+        let role = if dialer { Role::Dialer } else { Role::Acceptor };
+        let link = if shared { Link::SharedStore } else { Link::Remote };
+        self.input(clock, Input::Connected { conn: ConnId(millis(conn)), role, link, credential })
+    }
+
+    /// A connection is gone.
+    pub fn disconnected(&self, clock: f64, conn: f64) -> Result<(), JsValue> {
+        self.input(clock, Input::Disconnected { conn: ConnId(millis(conn)) })
+    }
+
+    /// A message arrived.
+    pub fn received(&self, clock: f64, conn: f64, bytes: Vec<u8>) -> Result<(), JsValue> {
+        self.input(clock, Input::Received { conn: ConnId(millis(conn)), bytes })
+    }
+
+    /// A record is stored.
+    pub fn persisted(&self, clock: f64, token: f64) -> Result<(), JsValue> {
+        self.input(clock, Input::Persisted { token: Token(millis(token)) })
+    }
+
+    /// A record cannot be stored.
+    #[wasm_bindgen(js_name = persistFailed)]
+    pub fn persist_failed(&self, clock: f64, token: f64, reason: String) -> Result<(), JsValue> {
+        self.input(clock, Input::PersistFailed { token: Token(millis(token)), reason })
+    }
+
+    /// Sets or removes a presence key of our own.
+    #[wasm_bindgen(js_name = setPresence)]
+    pub fn set_presence(&self, clock: f64, key: String, value: Option<Vec<u8>>) -> Result<(), JsValue> {
+        self.tell(|inner| {
+            let doc = inner.name.clone();
+            inner.engine.handle(millis(clock), Input::SetPresence { doc, key, value });
+        })
+    }
+
+    /// The deadline has passed.
+    pub fn woken(&self, clock: f64) -> Result<(), JsValue> {
+        self.input(clock, Input::Woken)
+    }
+
+    /// What the driver has to do now.
+    pub fn effects(&self, clock: f64) -> Result<Array, JsValue> {
+        self.with(|inner| inner.effects(millis(clock)))
+    }
+
+    /// When `woken` is due.
+    pub fn deadline(&self) -> Result<Option<f64>, JsValue> {
+        self.with(|inner| Ok(inner.engine.deadline().map(|deadline| deadline as f64)))
+    }
+}
+
+impl Replica {
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, JsValue>) -> Result<T, JsValue> {
+        let mut inner = self.inner.try_borrow_mut().map_err(|_| {
+            fail("panic", "this document object is unusable since an earlier bug in Selvedge; open the document again")
+        })?;
+        work(&mut inner)
+    }
+
+    fn tell(&self, work: impl FnOnce(&mut Inner)) -> Result<(), JsValue> {
+        self.with(|inner| {
+            work(inner);
+            Ok(())
+        })
+    }
+
+    fn input(&self, clock: f64, input: Input) -> Result<(), JsValue> {
+        self.tell(|inner| inner.engine.handle(millis(clock), input))
+    }
+}
+
+impl Inner {
+    fn flush(&mut self, clock: u64) {
+        let batch = self.doc.take_batch();
+        if !batch.is_empty() {
+            self.engine.handle(clock, Input::Edited { doc: self.name.clone(), batch });
+        }
+    }
+
+    fn effects(&mut self, clock: u64) -> Result<Array, JsValue> {
+        let out = Array::new();
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                // The other end is a tab of this origin: whoever can speak to us can read the store as well.
+                Effect::Authenticate { conn, .. } => {
+                    self.engine.handle(clock, Input::Authenticated { conn, grant: Ok(Grant::all()) });
+                }
+                Effect::Load { token, since, .. } => {
+                    self.flush(clock);
+                    let batch = self.doc.batch_since(&since);
+                    self.engine.handle(clock, Input::Loaded { token, batch });
+                }
+                Effect::Applied { batch, .. } => {
+                    self.flush(clock);
+                    let what = "changes that a peer sent do not fit the document";
+                    self.doc.import_batch(&batch).map_err(|error| decode_error(what, &error))?;
+                }
+                effect => {
+                    if let Some(effect) = effects::to_js(effect) {
+                        out.push(&effect);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// A count of milliseconds or a number of ours, as JavaScript passes it.
+fn millis(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,252 @@
+//! The view on its way out: all of it once, patches from then on.
+//!
+//! Always holds: a container is told with its content the first time that it is shown, by its handle from then on; what
+//! changes in a container that was told is told as well, whether it is shown or not. What a key of a map shows may
+//! change with what is in the containers under it, so every patch settles the keys above its container too.
+
+use std::collections::BTreeSet;
+
+use js_sys::{Array, Object, Reflect};
+use selvedge::doc::{Entry, PatchKind, PatchValue, PathItem};
+use selvedge::{ContainerKind, Doc, Handle, Patch};
+use wasm_bindgen::JsValue;
+
+use crate::slots;
+
+/// What JavaScript knows of a document.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    told: Handles,
+}
+
+/// Containers, in the order in which they were added.
+#[derive(Debug, Default)]
+struct Handles {
+    list: Vec<Handle>,
+    /// By number; handles are numbered without gaps.
+    has: Vec<bool>,
+}
+
+impl Handles {
+    fn contains(&self, handle: Handle) -> bool {
+        self.has.get(handle.to_u32() as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether it was not there before.
+    fn insert(&mut self, handle: Handle) -> bool {
+        let number = handle.to_u32() as usize;
+        if self.contains(handle) {
+            return false;
+        }
+        if self.has.len() <= number {
+            self.has.resize(number + 1, false);
+        }
+        self.has[number] = true;
+        self.list.push(handle);
+        true
+    }
+}
+
+/// What the patches of one call leave to be settled at their end.
+#[derive(Default)]
+struct Unsettled {
+    keys: BTreeSet<(Handle, String)>,
+    /// Lists that containers came into: all of their elements are told.
+    lists: Handles,
+    /// Counters, registers and sets: they are told as a whole.
+    wholes: Handles,
+}
+
+impl View {
+    /// Everything, from the root.
+    pub(crate) fn whole(&mut self, doc: &Doc) -> JsValue {
+        self.told = Handles::default();
+        self.container(doc, Handle::ROOT, ContainerKind::Map)
+    }
+
+    /// What changed since the last call.
+    pub(crate) fn patches(&mut self, doc: &Doc, patches: Vec<Patch>) -> Array {
+        let (out, mut unsettled) = (Array::new(), Unsettled::default());
+        for patch in &patches {
+            if let PatchKind::ListInsert { values, .. } = &patch.kind
+                && values.iter().flatten().any(|value| matches!(value, PatchValue::Container { .. }))
+            {
+                unsettled.lists.insert(patch.container);
+            }
+            if let PatchKind::ListSet { value: Some(PatchValue::Container { .. }), .. } = &patch.kind {
+                unsettled.lists.insert(patch.container);
+            }
+        }
+        let mut above = Handles::default();
+        for patch in patches {
+            if above.insert(patch.container) {
+                note_above(doc, &patch, &mut unsettled.keys);
+            }
+            self.patch(patch, &out, &mut unsettled);
+        }
+        self.settle(doc, &out, unsettled);
+        out
+    }
+
+    fn patch(&self, patch: Patch, out: &Array, unsettled: &mut Unsettled) {
+        let at = patch.container;
+        if !self.told.contains(at) {
+            return;
+        }
+        let whole_list = unsettled.lists.contains(at);
+        match patch.kind {
+            PatchKind::MapSet { key, .. } => drop(unsettled.keys.insert((at, key))),
+            PatchKind::ListInsert { index, values } if !whole_list => {
+                let values: Array = values.iter().map(|value| patch_value(value.as_ref())).collect();
+                emit(out, "listInsert", at, &[index.into(), values.into()]);
+            }
+            PatchKind::ListDelete { index, len } if !whole_list => {
+                emit(out, "listDelete", at, &[index.into(), len.into()]);
+            }
+            PatchKind::ListSet { index, value } if !whole_list => {
+                emit(out, "listSet", at, &[index.into(), patch_value(value.as_ref())]);
+            }
+            PatchKind::TextInsert { index_utf16, text, .. } => {
+                emit(out, "textSplice", at, &[index_utf16.into(), 0.into(), text.into()]);
+            }
+            PatchKind::TextDelete { index_utf16, len_utf16, .. } => {
+                emit(out, "textSplice", at, &[index_utf16.into(), len_utf16.into(), "".into()]);
+            }
+            PatchKind::Counter { .. }
+            | PatchKind::Register { .. }
+            | PatchKind::SetAdd { .. }
+            | PatchKind::SetRemove { .. } => drop(unsettled.wholes.insert(at)),
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, doc: &Doc, out: &Array, unsettled: Unsettled) {
+        for at in unsettled.wholes.list {
+            let (kind, content) = (doc.kind(at), content_of(doc, at, doc.kind(at)));
+            let name = match kind {
+                ContainerKind::Counter => "counter",
+                ContainerKind::Register => "register",
+                _ => "set",
+            };
+            emit(out, name, at, &[content]);
+        }
+        for at in unsettled.lists.list {
+            if self.told.contains(at) {
+                let slots = self.elements(doc, at);
+                emit(out, "list", at, &[slots.into()]);
+            }
+        }
+        for (at, key) in unsettled.keys {
+            if !self.told.contains(at) {
+                continue;
+            }
+            match doc.map_at(at).entry(&key) {
+                Some(entry) => {
+                    let slot = self.slot(doc, entry);
+                    emit(out, "mapSet", at, &[key.into(), slot]);
+                }
+                None => emit(out, "mapDelete", at, &[key.into()]),
+            }
+        }
+    }
+
+    fn slot(&mut self, doc: &Doc, entry: Entry) -> JsValue {
+        match entry {
+            Entry::Value(value) => slots::value(&value),
+            Entry::Container(kind, handle) => self.container(doc, handle, kind),
+        }
+    }
+
+    /// A container: with its content if it was not told before.
+    fn container(&mut self, doc: &Doc, handle: Handle, kind: ContainerKind) -> JsValue {
+        let object = Object::new();
+        set(&object, "handle", &handle.to_u32().into());
+        set(&object, "kind", &(kind as u32).into());
+        if self.told.insert(handle) {
+            let content = match kind {
+                ContainerKind::Map => self.entries(doc, handle).into(),
+                ContainerKind::List => self.elements(doc, handle).into(),
+                kind => content_of(doc, handle, kind),
+            };
+            set(&object, "content", &content);
+        }
+        object.into()
+    }
+
+    fn entries(&mut self, doc: &Doc, handle: Handle) -> Array {
+        let (out, map) = (Array::new(), doc.map_at(handle));
+        for key in map.keys() {
+            if let Some(entry) = map.entry(&key) {
+                out.push(&key.into());
+                out.push(&self.slot(doc, entry));
+            }
+        }
+        out
+    }
+
+    fn elements(&mut self, doc: &Doc, handle: Handle) -> Array {
+        let entries = doc.list_at(handle).entries();
+        entries.into_iter().map(|entry| self.slot(doc, entry)).collect()
+    }
+}
+
+/// What a container without containers in it holds.
+fn content_of(doc: &Doc, handle: Handle, kind: ContainerKind) -> JsValue {
+    match kind {
+        ContainerKind::Text => doc.text_at(handle).to_string().into(),
+        ContainerKind::Counter => slots::integer(doc.counter_at(handle).value()),
+        ContainerKind::Register => slots::optional(doc.register_at(handle).get().as_ref()),
+        _ => doc.set_at(handle).values().iter().map(slots::value).collect::<Array>().into(),
+    }
+}
+
+/// Notes the keys of maps on the way to a patch's container.
+fn note_above(doc: &Doc, patch: &Patch, keys: &mut BTreeSet<(Handle, String)>) {
+    let Some(path) = &patch.path else { return };
+    let mut at = Handle::ROOT;
+    for (i, item) in path.iter().enumerate() {
+        let kind = match path.get(i + 1) {
+            Some(PathItem::Key(_)) => ContainerKind::Map,
+            Some(PathItem::Index(_)) => ContainerKind::List,
+            None => doc.kind(patch.container),
+        };
+        let inside = match item {
+            PathItem::Key(key) => {
+                keys.insert((at, key.clone()));
+                doc.map_at(at).child(key, kind)
+            }
+            PathItem::Index(index) => match doc.list_at(at).entry(*index as usize) {
+                Some(Entry::Container(found, handle)) if found == kind => Some(handle),
+                _ => None,
+            },
+        };
+        let Some(inside) = inside else { return };
+        at = inside;
+    }
+}
+
+fn patch_value(value: Option<&PatchValue>) -> JsValue {
+    use selvedge::Value;
+    let value = match value {
+        None | Some(PatchValue::Null | PatchValue::Container { .. }) => Value::Null,
+        Some(PatchValue::Bool(value)) => (*value).into(),
+        Some(PatchValue::Int(value)) => (*value).into(),
+        Some(PatchValue::Float(value)) => (*value).into(),
+        Some(PatchValue::String(value)) => value.as_str().into(),
+        Some(PatchValue::Bytes(value)) => value.clone().into(),
+    };
+    slots::value(&value)
+}
+
+fn emit(out: &Array, name: &str, at: Handle, rest: &[JsValue]) {
+    let patch = Array::of2(&name.into(), &at.to_u32().into());
+    for item in rest {
+        patch.push(item);
+    }
+    out.push(&patch);
+}
+
+fn set(object: &Object, key: &str, value: &JsValue) {
+    // Setting a property of a fresh object cannot fail.
+    let _ = Reflect::set(object, &key.into(), value);
+}
