@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// One writer: 128 random bits, never reused for other content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -150,7 +150,7 @@ fn derive16(context: &str, content: &[u8]) -> [u8; 16] {
 
 /// How much of every replica's log is known: one exclusive end per replica, zero where none is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct VersionVector(BTreeMap<ReplicaId, u64>);
+pub struct VersionVector(OrdMap<ReplicaId, u64>);
 
 impl VersionVector {
     /// The version of an empty document.

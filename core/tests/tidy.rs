@@ -9,15 +9,16 @@ const MAX_LINES: usize = 600;
 
 /// Which modules each module of core may import. What is not listed may not be imported.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("id", &[]),
-    ("clock", &["id"]),
-    ("codec", &["id", "clock"]),
-    ("op", &["id", "clock", "codec"]),
-    ("graph", &["id", "clock", "codec", "op"]),
-    ("crdt", &["id", "clock", "codec", "op", "graph"]),
-    ("doc", &["id", "clock", "codec", "op", "graph", "crdt"]),
-    ("sync", &["id", "clock", "codec", "op", "graph"]),
-    ("store", &["id", "codec", "op"]),
+    ("ordered", &[]),
+    ("id", &["ordered"]),
+    ("clock", &["ordered", "id"]),
+    ("codec", &["ordered", "id", "clock"]),
+    ("op", &["ordered", "id", "clock", "codec"]),
+    ("graph", &["ordered", "id", "clock", "codec", "op"]),
+    ("crdt", &["ordered", "id", "clock", "codec", "op", "graph"]),
+    ("doc", &["ordered", "id", "clock", "codec", "op", "graph", "crdt"]),
+    ("sync", &["ordered", "id", "clock", "codec", "op", "graph"]),
+    ("store", &["ordered", "id", "codec", "op"]),
 ];
 
 fn root() -> PathBuf {

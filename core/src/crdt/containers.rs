@@ -10,7 +10,7 @@ use super::set::SetState;
 use super::{Context, Event, ListState, MapState, MultiValue, TextState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, Value};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
 pub(crate) const MAX_DEPTH: u32 = 128;
@@ -90,14 +90,14 @@ struct Container {
     kind: ContainerKind,
     depth: u32,
     content: Content,
-    named: BTreeMap<String, Kinds>,
-    in_elements: BTreeMap<Dot, Kinds>,
+    named: OrdMap<String, Kinds>,
+    in_elements: OrdMap<Dot, Kinds>,
 }
 
 impl Container {
     fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32) -> Self {
         let content = Content::new(kind);
-        Self { parent, spot, kind, depth, content, named: BTreeMap::new(), in_elements: BTreeMap::new() }
+        Self { parent, spot, kind, depth, content, named: OrdMap::new(), in_elements: OrdMap::new() }
     }
 
     fn at(&self, place: Place<'_>) -> &[(ContainerKind, Handle)] {

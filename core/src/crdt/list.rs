@@ -11,7 +11,7 @@ use super::{Context, Event, MultiValue};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
 use crate::op::Value;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// A slot with what decides among several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,14 +33,14 @@ struct Element {
 #[derive(Clone, Debug)]
 pub(crate) struct ListState {
     sequence: Sequence,
-    elements: BTreeMap<Dot, Element>,
+    elements: OrdMap<Dot, Element>,
     /// The element of every slot that a move opened.
-    moved: BTreeMap<Dot, Dot>,
+    moved: OrdMap<Dot, Dot>,
 }
 
 impl ListState {
     pub(crate) fn new() -> Self {
-        Self { sequence: Sequence::new(), elements: BTreeMap::new(), moved: BTreeMap::new() }
+        Self { sequence: Sequence::new(), elements: OrdMap::new(), moved: OrdMap::new() }
     }
 
     /// Inserts elements; `false` if there is no such position.

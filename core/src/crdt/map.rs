@@ -2,11 +2,11 @@
 
 use super::{Context, Event, MultiValue};
 use crate::op::Value;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MapState {
-    keys: BTreeMap<String, MultiValue>,
+    keys: OrdMap<String, MultiValue>,
 }
 
 impl MapState {

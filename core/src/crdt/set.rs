@@ -5,12 +5,12 @@ use smallvec::SmallVec;
 use super::{Context, Event};
 use crate::graph::Dot;
 use crate::op::Value;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetState {
     /// The additions of each value that no removal (and no later addition) has seen.
-    values: BTreeMap<Value, SmallVec<[Dot; 1]>>,
+    values: OrdMap<Value, SmallVec<[Dot; 1]>>,
 }
 
 impl SetState {

@@ -6,7 +6,7 @@ use crate::crdt::{Containers, Context, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
 use crate::id::OpId;
 use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Names {
     pub(super) log: LogNames,
     bindings: Vec<Binding>,
     /// The way back: which index means a container.
-    indices: BTreeMap<Handle, u32>,
+    indices: OrdMap<Handle, u32>,
     /// A body could not be read: what later ones mention is unknown, so they have no effect either.
     opaque: bool,
 }

@@ -3,7 +3,7 @@
 use super::Doc;
 use crate::crdt::{Content, Handle, ListState, MapState, MultiValue, Place, TextState};
 use crate::op::{ContainerKind, Value};
-use crate::ordered::BTreeSet;
+use crate::ordered::OrdSet;
 
 /// What is at a place: a plain value, or a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl<'a> MapRef<'a> {
     /// The keys that read something, sorted.
     pub fn keys(&self) -> Vec<String> {
         let (Some(handle), Some(map)) = (self.handle, self.state()) else { return Vec::new() };
-        let mut keys: BTreeSet<&str> = map.keys().collect();
+        let mut keys: OrdSet<&str> = map.keys().collect();
         for (name, kinds) in self.doc.containers.named(handle) {
             if !keys.contains(name) && kinds.iter().any(|(_, child)| self.doc.containers.has_content(*child)) {
                 keys.insert(name);

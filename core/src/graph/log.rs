@@ -6,7 +6,7 @@
 use crate::codec::DecodeError;
 use crate::id::ReplicaId;
 use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, put_frame};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 const CHECKPOINT: usize = 64;
 
@@ -19,7 +19,7 @@ pub(super) struct Log {
     starts: Vec<(u32, u32)>,
     chained: usize,
     digest: Digest,
-    checkpoints: BTreeMap<usize, Digest>,
+    checkpoints: OrdMap<usize, Digest>,
 }
 
 impl Log {
@@ -32,7 +32,7 @@ impl Log {
             starts: Vec::new(),
             chained: 0,
             digest,
-            checkpoints: BTreeMap::from([(0, digest)]),
+            checkpoints: OrdMap::from([(0, digest)]),
         }
     }
 

@@ -13,7 +13,7 @@ use super::log::Log;
 use crate::codec::DecodeError;
 use crate::id::{OpId, ReplicaId, VersionVector};
 use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, LogHead, LogState, Segment, put_frame};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
 const MAX_PENDING_BYTES: usize = 64 << 20;
@@ -22,7 +22,7 @@ const MAX_PENDING_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Logs {
     logs: Vec<Log>,
-    index: BTreeMap<ReplicaId, u32>,
+    index: OrdMap<ReplicaId, u32>,
     pending: Vec<Segment>,
 }
 
@@ -176,7 +176,7 @@ impl Logs {
         let mut appended = Appended::default();
         let mut segments: Vec<&Segment> = self.pending.iter().chain(&batch.segments).collect();
         segments.sort_by_key(|segment| (segment.replica, segment.first_seq));
-        let mut candidates: BTreeMap<ReplicaId, VecDeque<Candidate>> = BTreeMap::new();
+        let mut candidates: OrdMap<ReplicaId, VecDeque<Candidate>> = OrdMap::new();
         let mut waiting = Vec::new();
         for segment in segments {
             let queue = candidates.entry(segment.replica).or_default();
@@ -234,11 +234,11 @@ impl Logs {
     /// Adds what can be added, staying with one log as long as it goes on; the rest stays in `candidates`.
     fn add_in_causal_order(
         &mut self,
-        candidates: &mut BTreeMap<ReplicaId, VecDeque<Candidate>>,
+        candidates: &mut OrdMap<ReplicaId, VecDeque<Candidate>>,
         appended: &mut Appended,
     ) {
         let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
-        let mut waiters: BTreeMap<ReplicaId, Vec<ReplicaId>> = BTreeMap::new();
+        let mut waiters: OrdMap<ReplicaId, Vec<ReplicaId>> = OrdMap::new();
         while let Some(replica) = ready.pop() {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;
@@ -293,7 +293,7 @@ impl Logs {
         deps.iter().filter_map(dot).collect()
     }
 
-    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: BTreeMap<ReplicaId, VecDeque<Candidate>>) {
+    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, VecDeque<Candidate>>) {
         for (replica, queue) in rest {
             let Some(first) = queue.front() else { continue };
             let mut segment = Segment { replica, first_seq: first.header.first_seq, frames: Vec::new() };

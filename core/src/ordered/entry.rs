@@ -1,7 +1,7 @@
 //! A place in a map that has an entry or could have one.
 
 use super::iter::Position;
-use super::map::BTreeMap;
+use super::map::OrdMap;
 
 pub(crate) enum Entry<'a, K, V> {
     Occupied(OccupiedEntry<'a, K, V>),
@@ -9,12 +9,12 @@ pub(crate) enum Entry<'a, K, V> {
 }
 
 pub(crate) struct OccupiedEntry<'a, K, V> {
-    pub(super) map: &'a mut BTreeMap<K, V>,
+    pub(super) map: &'a mut OrdMap<K, V>,
     pub(super) at: Position,
 }
 
 pub(crate) struct VacantEntry<'a, K, V> {
-    pub(super) map: &'a mut BTreeMap<K, V>,
+    pub(super) map: &'a mut OrdMap<K, V>,
     pub(super) at: Position,
     pub(super) key: K,
 }

@@ -1,18 +1,17 @@
-//! `BTreeSet` for wasm: the keys of a map.
+//! `OrdSet`: the keys of a map.
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::ops::RangeBounds;
 
-use super::map::BTreeMap;
+use super::map::OrdMap;
 
 /// An ordered set.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct BTreeSet<T>(BTreeMap<T, ()>);
+pub(crate) struct OrdSet<T>(OrdMap<T, ()>);
 
-impl<T> BTreeSet<T> {
+impl<T> OrdSet<T> {
     pub(crate) const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(OrdMap::new())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -23,10 +22,6 @@ impl<T> BTreeSet<T> {
         self.0.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + Clone {
         self.0.keys()
     }
@@ -35,20 +30,12 @@ impl<T> BTreeSet<T> {
         self.iter().next()
     }
 
-    pub(crate) fn last(&self) -> Option<&T> {
-        self.iter().next_back()
-    }
-
     pub(crate) fn pop_first(&mut self) -> Option<T> {
         self.0.pop_first().map(|(value, ())| value)
     }
-
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.0.retain(|value, ()| keep(value));
-    }
 }
 
-impl<T: Ord> BTreeSet<T> {
+impl<T: Ord> OrdSet<T> {
     pub(crate) fn contains<Q: Ord + ?Sized>(&self, value: &Q) -> bool
     where
         T: Borrow<Q>,
@@ -66,37 +53,27 @@ impl<T: Ord> BTreeSet<T> {
     {
         self.0.remove(value).is_some()
     }
-
-    pub(crate) fn range<Q: Ord + ?Sized>(
-        &self,
-        range: impl RangeBounds<Q>,
-    ) -> impl DoubleEndedIterator<Item = &T> + Clone
-    where
-        T: Borrow<Q>,
-    {
-        self.0.range(range).map(|(value, ())| value)
-    }
 }
 
-impl<T> Default for BTreeSet<T> {
+impl<T> Default for OrdSet<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for BTreeSet<T> {
+impl<T: fmt::Debug> fmt::Debug for OrdSet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
 }
 
-impl<T: Ord> Extend<T> for BTreeSet<T> {
+impl<T: Ord> Extend<T> for OrdSet<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
         self.0.extend(values.into_iter().map(|value| (value, ())));
     }
 }
 
-impl<T: Ord> FromIterator<T> for BTreeSet<T> {
+impl<T: Ord> FromIterator<T> for OrdSet<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let mut set = Self::new();
         set.extend(values);
@@ -104,16 +81,16 @@ impl<T: Ord> FromIterator<T> for BTreeSet<T> {
     }
 }
 
-impl<T> IntoIterator for BTreeSet<T> {
+impl<T> IntoIterator for OrdSet<T> {
     type Item = T;
-    type IntoIter = std::iter::Map<<BTreeMap<T, ()> as IntoIterator>::IntoIter, fn((T, ())) -> T>;
+    type IntoIter = std::iter::Map<<OrdMap<T, ()> as IntoIterator>::IntoIter, fn((T, ())) -> T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().map(|(value, ())| value)
     }
 }
 
-impl<'a, T> IntoIterator for &'a BTreeSet<T> {
+impl<'a, T> IntoIterator for &'a OrdSet<T> {
     type Item = &'a T;
     type IntoIter = std::iter::Map<super::iter::Iter<'a, T, ()>, fn((&'a T, &'a ())) -> &'a T>;
 

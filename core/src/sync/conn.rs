@@ -9,7 +9,7 @@ use super::message::{self, Greeting, MAX_MESSAGES_PER_FRAME, Message};
 use super::names::{NamesIn, NamesOut};
 use super::room::PeerHas;
 use crate::id::{DocName, ReplicaId, VersionVector};
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 
 /// A frame is cut before it grows beyond this, in bytes, unless one message alone is larger.
 pub(crate) const FRAME_BYTES: usize = 256 << 10;
@@ -72,13 +72,13 @@ pub(crate) struct Conn {
     pub(crate) grant: Grant,
     pub(crate) names_in: NamesIn,
     pub(crate) names_out: NamesOut,
-    pub(crate) channels: BTreeMap<u32, Channel>,
-    pub(crate) by_doc: BTreeMap<DocName, u32>,
+    pub(crate) channels: OrdMap<u32, Channel>,
+    pub(crate) by_doc: OrdMap<DocName, u32>,
     pub(crate) next_channel: u32,
     /// Documents that were refused to us.
-    pub(crate) refused: BTreeMap<DocName, Retry>,
+    pub(crate) refused: OrdMap<DocName, Retry>,
     /// Documents that we refused and may offer later.
-    pub(crate) unserved: BTreeSet<DocName>,
+    pub(crate) unserved: OrdSet<DocName>,
     pub(crate) peer_max_bytes: u64,
     pub(crate) up_ms: u64,
     pub(crate) heard_ms: u64,
@@ -98,11 +98,11 @@ impl Conn {
             grant: if role == Role::Dialer { Grant::all() } else { Grant::default() },
             names_in: NamesIn::default(),
             names_out: NamesOut::default(),
-            channels: BTreeMap::new(),
-            by_doc: BTreeMap::new(),
+            channels: OrdMap::new(),
+            by_doc: OrdMap::new(),
             next_channel: 0,
-            refused: BTreeMap::new(),
-            unserved: BTreeSet::new(),
+            refused: OrdMap::new(),
+            unserved: OrdSet::new(),
             peer_max_bytes: u64::MAX,
             up_ms: now_ms,
             heard_ms: now_ms,

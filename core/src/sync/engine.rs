@@ -18,7 +18,7 @@ use super::room::Room;
 use super::timers::{Owner, Timers};
 use super::{Config, ConnId, Effect, Input, SyncStatus, Token};
 use crate::id::DocName;
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 
 /// What a completion is for.
 #[derive(Debug)]
@@ -32,18 +32,18 @@ enum Task {
 pub struct Engine {
     config: Config,
     now_ms: u64,
-    rooms: BTreeMap<DocName, Room>,
-    conns: BTreeMap<ConnId, Conn>,
+    rooms: OrdMap<DocName, Room>,
+    conns: OrdMap<ConnId, Conn>,
     /// Documents that the driver loads for peers, and who asked.
-    asked: BTreeMap<DocName, BTreeSet<ConnId>>,
-    tasks: BTreeMap<Token, Task>,
+    asked: OrdMap<DocName, OrdSet<ConnId>>,
+    tasks: OrdMap<Token, Task>,
     next_token: u64,
     timers: Timers,
     effects: VecDeque<Effect>,
-    dirty_rooms: BTreeSet<DocName>,
+    dirty_rooms: OrdSet<DocName>,
     /// Dirty rooms of which the driver has its part.
-    settled_rooms: BTreeSet<DocName>,
-    dirty_conns: BTreeSet<ConnId>,
+    settled_rooms: OrdSet<DocName>,
+    dirty_conns: OrdSet<ConnId>,
 }
 
 impl Engine {
@@ -52,16 +52,16 @@ impl Engine {
         Self {
             config,
             now_ms: 0,
-            rooms: BTreeMap::new(),
-            conns: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            tasks: BTreeMap::new(),
+            rooms: OrdMap::new(),
+            conns: OrdMap::new(),
+            asked: OrdMap::new(),
+            tasks: OrdMap::new(),
             next_token: 0,
             timers: Timers::default(),
             effects: VecDeque::new(),
-            dirty_rooms: BTreeSet::new(),
-            settled_rooms: BTreeSet::new(),
-            dirty_conns: BTreeSet::new(),
+            dirty_rooms: OrdSet::new(),
+            settled_rooms: OrdSet::new(),
+            dirty_conns: OrdSet::new(),
         }
     }
 

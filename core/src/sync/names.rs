@@ -6,7 +6,7 @@
 use super::message::Ends;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::MAX_SEQ;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// Names per `Names` message, so that none grows large.
 const NAMES_PER_MESSAGE: usize = 4_096;
@@ -14,7 +14,7 @@ const NAMES_PER_MESSAGE: usize = 4_096;
 /// The names that we gave.
 #[derive(Debug, Default)]
 pub(crate) struct NamesOut {
-    index: BTreeMap<ReplicaId, u32>,
+    index: OrdMap<ReplicaId, u32>,
     fresh: Vec<ReplicaId>,
 }
 

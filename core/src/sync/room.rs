@@ -19,7 +19,7 @@ use super::message::Fingerprint;
 use crate::clock::Hlc;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{Digest, LogHead, LogState, chain_start};
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 
 pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;
@@ -65,24 +65,24 @@ pub(crate) struct Room {
     pub(crate) app: bool,
     /// Who sends presence from here.
     pub(crate) owner: Option<ReplicaId>,
-    pub(crate) subs: BTreeMap<ConnId, Sub>,
+    pub(crate) subs: OrdMap<ConnId, Sub>,
     pub(crate) presence: PresenceTable,
     pub(crate) keeper: Keeper,
     /// Accepted from others since the last flush.
     pub(crate) fresh: Vec<Arc<Piece>>,
     pub(crate) idle_since_ms: Option<u64>,
-    logs: BTreeMap<ReplicaId, Log>,
+    logs: OrdMap<ReplicaId, Log>,
     version: VersionVector,
     ops: u64,
     summary: Option<Summary>,
     /// Subscribers that sent changes whose dependencies are not here.
-    blocked: BTreeSet<ConnId>,
+    blocked: OrdSet<ConnId>,
     status: status::Told,
 }
 
 impl Room {
     pub(crate) fn new(state: DocState, app: bool, owner: Option<ReplicaId>) -> Self {
-        let mut logs = BTreeMap::new();
+        let mut logs = OrdMap::new();
         for LogState { replica, head, digest } in state.logs {
             if head.end > 0 {
                 logs.insert(replica, Log { head, digest });
@@ -92,7 +92,7 @@ impl Room {
         Self {
             app,
             owner,
-            subs: BTreeMap::new(),
+            subs: OrdMap::new(),
             presence: PresenceTable::default(),
             keeper: Keeper::new(version.clone()),
             fresh: Vec::new(),
@@ -102,7 +102,7 @@ impl Room {
             logs,
             version,
             summary: None,
-            blocked: BTreeSet::new(),
+            blocked: OrdSet::new(),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::input::ConnId;
 use crate::id::DocName;
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 
 /// Who is woken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +17,8 @@ pub(crate) enum Owner {
 /// One timer per owner.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    by_time: BTreeSet<(u64, Owner)>,
-    by_owner: BTreeMap<Owner, u64>,
+    by_time: OrdSet<(u64, Owner)>,
+    by_owner: OrdMap<Owner, u64>,
 }
 
 impl Timers {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::run::{Run, Sums};
 use crate::graph::Dot;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 const LEAF_MAX: usize = 32;
 const NODE_MAX: usize = 16;
@@ -41,7 +41,7 @@ pub(super) struct Tree {
     leaves: Vec<Leaf>,
     nodes: Vec<Node>,
     root: u32,
-    homes: BTreeMap<Dot, u32>,
+    homes: OrdMap<Dot, u32>,
     total: Sums,
 }
 
@@ -67,7 +67,7 @@ impl Tree {
             leaves: vec![Leaf { runs: Vec::new(), parent: 0, next: None }],
             nodes: vec![Node { children: vec![(0, Sums::default())], parent: NO_PARENT, over_leaves: true }],
             root: 0,
-            homes: BTreeMap::new(),
+            homes: OrdMap::new(),
             total: Sums::default(),
         }
     }

@@ -4,7 +4,7 @@
 
 use super::Engine;
 use crate::id::{DocName, ReplicaId, VersionVector};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 use crate::sync::conn::{Channel, Phase, Request};
 use crate::sync::input::DocState;
 use crate::sync::message::{Difference, Message, Open, Opened};
@@ -205,7 +205,7 @@ impl Engine {
             None if opened.channel < conn.next_channel => return Ok(()),
             _ => return Err(format!("channel {} was not asked for", opened.channel).into()),
         };
-        let mut has: BTreeMap<ReplicaId, u64> = offered.iter().collect();
+        let mut has: OrdMap<ReplicaId, u64> = offered.iter().collect();
         if let Some(difference) = &opened.state {
             has.extend(conn.names_in.ends(&difference.ends, true)?);
         }
@@ -271,7 +271,7 @@ impl Engine {
 
 /// Where `ours` differs from `theirs`, with our ends.
 fn difference(theirs: &VersionVector, ours: &VersionVector) -> impl Iterator<Item = (ReplicaId, u64)> {
-    let mut ends: BTreeMap<ReplicaId, u64> = theirs.iter().map(|(replica, _)| (replica, 0)).collect();
+    let mut ends: OrdMap<ReplicaId, u64> = theirs.iter().map(|(replica, _)| (replica, 0)).collect();
     ends.extend(ours.iter());
     ends.retain(|replica, end| theirs.end(*replica) != *end);
     ends.into_iter()

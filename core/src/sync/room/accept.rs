@@ -10,7 +10,7 @@ use super::{Log, Room};
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::ReplicaId;
 use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::input::ConnId;
 
 /// Bytes of changes that one subscriber may have us hold back; beyond that they are dropped and asked for again.
@@ -57,8 +57,8 @@ struct Advance {
 /// Changes held back, per log.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    logs: BTreeMap<ReplicaId, HeldLog>,
-    waits: BTreeMap<ReplicaId, BTreeSet<(u64, ReplicaId)>>,
+    logs: OrdMap<ReplicaId, HeldLog>,
+    waits: OrdMap<ReplicaId, OrdSet<(u64, ReplicaId)>>,
     bytes: usize,
 }
 

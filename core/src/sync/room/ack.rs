@@ -4,7 +4,7 @@
 
 use super::Room;
 use crate::id::{ReplicaId, VersionVector};
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 
 /// Acknowledgements owed to one peer.
 #[derive(Debug, Default)]
@@ -12,9 +12,9 @@ pub(crate) struct Acks {
     /// Whether the peer wants any.
     pub(crate) wanted: bool,
     /// Shown to us and not durable yet.
-    waiting: BTreeMap<ReplicaId, u64>,
-    received: BTreeMap<ReplicaId, u64>,
-    durable: BTreeMap<ReplicaId, u64>,
+    waiting: OrdMap<ReplicaId, u64>,
+    received: OrdMap<ReplicaId, u64>,
+    durable: OrdMap<ReplicaId, u64>,
 }
 
 impl Acks {
@@ -57,7 +57,7 @@ impl Acks {
     }
 
     /// The acknowledgements that are due: received, durable. What is durable is received as well.
-    pub(crate) fn take(&mut self) -> (BTreeMap<ReplicaId, u64>, BTreeMap<ReplicaId, u64>) {
+    pub(crate) fn take(&mut self) -> (OrdMap<ReplicaId, u64>, OrdMap<ReplicaId, u64>) {
         let durable = std::mem::take(&mut self.durable);
         let mut received = std::mem::take(&mut self.received);
         received.retain(|replica, end| durable.get(replica).is_none_or(|durable| durable < end));
@@ -65,7 +65,7 @@ impl Acks {
     }
 }
 
-fn raise(ends: &mut BTreeMap<ReplicaId, u64>, replica: ReplicaId, end: u64) {
+fn raise(ends: &mut OrdMap<ReplicaId, u64>, replica: ReplicaId, end: u64) {
     let known = ends.entry(replica).or_insert(0);
     *known = (*known).max(end);
 }

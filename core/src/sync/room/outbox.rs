@@ -199,7 +199,7 @@ fn cut(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<P
 
 /// Pieces as one batch with a segment per log.
 pub(crate) fn to_batch<'a>(pieces: impl IntoIterator<Item = &'a Arc<Piece>>) -> Batch {
-    let mut segments: crate::ordered::BTreeMap<ReplicaId, Segment> = crate::ordered::BTreeMap::new();
+    let mut segments: crate::ordered::OrdMap<ReplicaId, Segment> = crate::ordered::OrdMap::new();
     for piece in pieces {
         let empty = || Segment { replica: piece.replica, first_seq: piece.first, frames: Vec::new() };
         segments.entry(piece.replica).or_insert_with(empty).frames.extend_from_slice(&piece.frames);

@@ -5,7 +5,7 @@
 
 use super::Room;
 use crate::id::ReplicaId;
-use crate::ordered::BTreeMap;
+use crate::ordered::OrdMap;
 use crate::sync::config::Limits;
 use crate::sync::input::ConnId;
 
@@ -35,7 +35,7 @@ type Id = (ReplicaId, String);
 /// The presence of one document.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceTable {
-    entries: BTreeMap<Id, Entry>,
+    entries: OrdMap<Id, Entry>,
     refresh_ms: Option<u64>,
 }
 
@@ -206,7 +206,7 @@ impl Room {
     }
 
     /// What a new subscriber must be told.
-    pub(crate) fn presence_for(&self, conn: ConnId) -> crate::ordered::BTreeSet<Id> {
+    pub(crate) fn presence_for(&self, conn: ConnId) -> crate::ordered::OrdSet<Id> {
         let told = self.presence.present().into_iter().filter(|id| match self.presence.get(id) {
             Some((_, from)) => from.is_none() || (!self.app && from != Some(conn)),
             None => false,

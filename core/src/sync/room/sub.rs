@@ -5,7 +5,7 @@ use super::ack::Acks;
 use super::digest::DigestSaid;
 use super::outbox::Outbox;
 use crate::id::{ReplicaId, VersionVector};
-use crate::ordered::{BTreeMap, BTreeSet};
+use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::input::{Rights, Role, Token};
 
 /// A subscriber.
@@ -46,11 +46,11 @@ pub(crate) struct Sub {
     pub(crate) digest_replies: u8,
     pub(crate) acks: Acks,
     /// Own changes that the peer has not acknowledged.
-    pub(crate) not_received: BTreeMap<ReplicaId, u64>,
-    pub(crate) not_durable: BTreeMap<ReplicaId, u64>,
+    pub(crate) not_received: OrdMap<ReplicaId, u64>,
+    pub(crate) not_durable: OrdMap<ReplicaId, u64>,
     /// What the peer had when the document was opened, and we do not have yet.
-    pub(crate) missing: BTreeMap<ReplicaId, u64>,
-    pub(crate) presence: BTreeSet<(ReplicaId, String)>,
+    pub(crate) missing: OrdMap<ReplicaId, u64>,
+    pub(crate) presence: OrdSet<(ReplicaId, String)>,
     /// The application was told that its changes are not taken.
     pub(crate) read_only_told: bool,
 }
@@ -79,10 +79,10 @@ impl Sub {
             agreed: None,
             digest_replies: 0,
             acks: Acks::default(),
-            not_received: BTreeMap::new(),
-            not_durable: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            presence: BTreeSet::new(),
+            not_received: OrdMap::new(),
+            not_durable: OrdMap::new(),
+            missing: OrdMap::new(),
+            presence: OrdSet::new(),
             read_only_told: false,
         }
     }
