@@ -3,7 +3,7 @@
 //! Always holds: it behaves like a store on a disk that loses nothing (until told that it is full); clones share what is stored, so that a
 //! clone opened later is "the same disk after a restart". Not here: other faults (the simulator and the tests add them).
 
-use std::collections::BTreeMap;
+use crate::ordered::OrdMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Append, Record, Store, StoreError, record};
@@ -22,7 +22,7 @@ struct Medium {
 }
 
 /// Sealed records by document; the index in the list is the record's number.
-type Documents = BTreeMap<DocName, Vec<Vec<u8>>>;
+type Documents = OrdMap<DocName, Vec<Vec<u8>>>;
 
 const NAME: &str = "the memory store";
 
