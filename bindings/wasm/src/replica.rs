@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
-use selvedge::op::Batch;
+use selvedge::codec::DecodeError;
+use selvedge::graph::Logs;
+use selvedge::op::{Batch, Segment, put_frame};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
 use selvedge::{Doc, DocName, ReplicaId, Value, VersionVector};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -133,8 +135,9 @@ impl Replica {
                 Doc::load(id, bytes).map_err(|error| decode_error("these bytes are no document", &error))?;
             let before = inner.doc.version();
             let batch = saved.batch_since(&VersionVector::new());
-            inner.doc.import_batch(&batch).map_err(|error| decode_error("the document does not fit", &error))?;
-            let batch = inner.doc.batch_since(&before);
+            let misfit = |error| decode_error("the document does not fit", &error);
+            inner.doc.import_batch(&batch).map_err(misfit)?;
+            let batch = in_causal_order(&batch, &before, &inner.doc.version()).map_err(misfit)?;
             let is_new = !batch.is_empty();
             if is_new {
                 inner.engine.handle(millis(clock), Input::Edited { doc: inner.name.clone(), batch });
@@ -275,6 +278,26 @@ impl Inner {
         }
         Ok(out)
     }
+}
+
+/// What `batch` has between two versions, so that every change stands behind what it depends on.
+fn in_causal_order(batch: &Batch, before: &VersionVector, now: &VersionVector) -> Result<Batch, DecodeError> {
+    let mut logs = Logs::new();
+    let mut ordered = Batch::default();
+    for change in logs.append(batch)?.changes {
+        let (replica, first_seq) = (logs.replica(change.first.log), u64::from(change.first.seq));
+        let is_new = first_seq >= before.end(replica) && first_seq < now.end(replica);
+        if !is_new {
+            continue;
+        }
+        if ordered.segments.last().is_none_or(|last| last.replica != replica) {
+            ordered.segments.push(Segment { replica, first_seq, frames: Vec::new() });
+        }
+        if let Some(segment) = ordered.segments.last_mut() {
+            put_frame(&mut segment.frames, logs.change(change.first.log, change.index));
+        }
+    }
+    Ok(ordered)
 }
 
 /// A count of milliseconds or a number of ours, as JavaScript passes it.
