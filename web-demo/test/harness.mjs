@@ -28,7 +28,7 @@ const CHROMIUM_FLAGS = [
 /** A program of this workspace: named by a variable, or where cargo leaves it. */
 export function program(name, variable, build) {
   const named = process.env[variable];
-  const target = process.env.CARGO_TARGET_DIR_NATIVE ?? path.resolve(DEMO, "../target");
+  const target = path.resolve(DEMO, "../target");
   const places = named ? [named] : ["release", "debug"].map((profile) => path.join(target, profile, name));
   const found = places.find((place) => existsSync(place));
   if (!found) throw new Error(`no ${name} at ${places.join(" or ")}: build it with \`${build}\`, or set ${variable}`);

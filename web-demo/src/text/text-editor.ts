@@ -18,6 +18,8 @@ import { applyAll, carry, diff, rebase } from "./splices.js";
 import { UndoHistory } from "./undo.js";
 
 const CURSOR_MS = 60;
+/** More splices at once than somebody types. */
+const MANY = 200;
 /** A lone half of a pair: the other half comes with the next input event. */
 const HALF = /\p{Surrogate}/u;
 
@@ -34,6 +36,8 @@ class TextEditor {
   readonly #history = new UndoHistory();
   readonly #drawing: Drawing;
   #shown = "";
+  /** The document's text after the last event. */
+  #known = "";
   #pending: Splice[] = [];
   #composing = false;
   #sent = "null";
@@ -49,6 +53,7 @@ class TextEditor {
     this.#drawing = perFrame(() => this.#draw());
     this.#listen();
     area.value = "";
+    this.#known = page.text.toString();
     this.#drawing.request();
     this.#drawing.flush();
   }
@@ -81,7 +86,8 @@ class TextEditor {
     observer.observe(this.#area);
     const takeBack = [
       this.#page.text.observe(({ local, splices }) => {
-        if (!local) this.#received(splices);
+        if (local) this.#known = this.#page.text.toString();
+        else this.#received(splices);
         this.#drawing.request();
       }),
       this.#page.doc.onPresence((others) => {
@@ -97,9 +103,13 @@ class TextEditor {
 
   /** Others edited the text. */
   #received(splices: readonly Splice[]): void {
-    this.#pending.push(...splices);
+    for (const splice of splices) this.#pending.push(splice);
     this.#cursors.edited(splices);
-    for (const splice of splices) this.#history.others(splice);
+    const before = this.#known;
+    this.#known = this.#page.text.toString();
+    // Carrying the whole history over every keystroke of a long absence would stop the page: one splice has to do.
+    const whole = splices.length > MANY ? diff(before, this.#known, this.#known.length) : null;
+    for (const splice of splices.length > MANY ? [whole] : splices) if (splice) this.#history.others(splice);
   }
 
   #beforeInput(event: InputEvent): void {
