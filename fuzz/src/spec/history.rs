@@ -145,9 +145,9 @@ impl History {
                 let own = (raw.first > 0).then_some((*replica, raw.first));
                 own.into_iter().chain(raw.deps.iter().copied()).collect::<Vec<_>>()
             };
-            let ready = waiting.iter().position(|(replica, raw)| {
-                parents(replica, raw).iter().all(|parent| done.contains_key(parent))
-            });
+            let ready = waiting
+                .iter()
+                .position(|(replica, raw)| parents(replica, raw).iter().all(|parent| done.contains_key(parent)));
             let Some(ready) = ready else { return Err("a dependency is missing".to_owned()) };
             let (replica, raw) = waiting.remove(ready);
             let (mut before, mut depth) = (BTreeSet::new(), 0);
