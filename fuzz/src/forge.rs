@@ -107,11 +107,8 @@ impl Recipe {
             put_frame(&mut log.frames, &bytes);
         }
         let written = logs.into_iter().enumerate().filter(|(_, log)| !log.frames.is_empty());
-        let segments = written.map(|(number, log)| Segment {
-            replica: author(number as u8),
-            first_seq: 0,
-            frames: log.frames,
-        });
+        let segments =
+            written.map(|(number, log)| Segment { replica: author(number as u8), first_seq: 0, frames: log.frames });
         Batch { segments: segments.collect() }
     }
 }
@@ -204,7 +201,10 @@ pub fn check(recipe: &Recipe) -> Result<(), String> {
             return Err(format!("order {number} gives {}, the specification {}", doc.to_json(), spec.to_json()));
         }
         if invalid != spec.invalid() {
-            return Err(format!("order {number}: invalid are {invalid:?}, says the specification {:?}", spec.invalid()));
+            return Err(format!(
+                "order {number}: invalid are {invalid:?}, says the specification {:?}",
+                spec.invalid()
+            ));
         }
         exercise(&mut doc)?;
         let spec = Spec::read(&doc.batch_since(&VersionVector::new()))?;

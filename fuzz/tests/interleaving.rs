@@ -46,7 +46,8 @@ fn words_are_never_interleaved() -> Result<(), Box<dyn std::error::Error>> {
             for word in &WORDS[..writers] {
                 assert!(text.contains(word), "{word:?} is torn in {text:?} (at {at}, ids {ids:?}, {directions:b})");
             }
-            let list: String = base.to_json()["l"].as_array().into_iter().flatten().filter_map(|c| c.as_str()).collect();
+            let list: String =
+                base.to_json()["l"].as_array().into_iter().flatten().filter_map(|c| c.as_str()).collect();
             assert_eq!(list, text, "lists and texts have one order");
         }
     }

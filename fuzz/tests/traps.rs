@@ -30,7 +30,7 @@ fn garbage_that_waits_for_its_turn_does_not_keep_the_real_changes_out() -> Outco
         author.commit(None);
     }
     // One operation, a time that stands still: a header that only fails against the head of its log.
-    let garbage = segment(1, 2, &[vec![0x22, 0]]);
+    let garbage = segment(1, 3, &[vec![0x22, 0]]);
     doc.import_batch(&Batch { segments: vec![garbage] })?;
     doc.import_batch(&author.batch_since(&VersionVector::new()))?;
     assert_eq!(doc.to_json(), author.to_json());
@@ -76,7 +76,10 @@ fn names_count_towards_the_size_of_a_change() -> Outcome {
     let large = "n".repeat(5 << 20);
     doc.change(|tx| tx.root().set(&large, 1))?;
     doc.commit(None);
-    assert!(doc.change(|tx| tx.root().delete(&large).and_then(|()| tx.root().map(&large).map(drop))).is_err());
+    assert!(doc.change(|tx| tx.root().delete(&large).and_then(|()| tx.root().set(&large, 1))).is_err());
+    let name = "n".repeat(4 << 20);
+    assert!(doc.change(|tx| tx.text(&name).insert(0, &large)).is_err());
+    assert!(doc.change(|tx| tx.text(&name).insert(0, "x").and_then(|()| tx.text(&name).insert(0, &large))).is_err());
     exercise(&mut doc)?;
     Ok(())
 }

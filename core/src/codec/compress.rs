@@ -1,6 +1,7 @@
 //! Deflate with a bound on inflation, so that a small input can never ask for a large allocation.
 
-use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
+use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::inflate::{TINFLStatus, decompress_slice_iter_to_slice};
 
 /// A compressed block inflates to at most this many times its own size; the writer stores it raw otherwise.
 pub const MAX_INFLATION: usize = 12;
@@ -19,7 +20,22 @@ pub fn deflate(raw: &[u8]) -> Option<Vec<u8>> {
 
 /// The raw form, or `None` if the data is damaged or breaks the bound.
 pub fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
-    decompress_to_vec_with_limit(packed, packed.len() * MAX_INFLATION).ok()
+    // Most blocks inflate less than this; growing to the bound by doubling would need twice the bound.
+    const USUAL: usize = 4;
+    inflate_into(packed, packed.len() * USUAL)
+        .or_else(|full| {
+            let retry = full == TINFLStatus::HasMoreOutput;
+            if retry { inflate_into(packed, packed.len() * MAX_INFLATION) } else { Err(full) }
+        })
+        .ok()
+}
+
+fn inflate_into(packed: &[u8], size: usize) -> Result<Vec<u8>, TINFLStatus> {
+    let mut out = vec![0; size];
+    let len = decompress_slice_iter_to_slice(&mut out, std::iter::once(packed), false, true)?;
+    out.truncate(len);
+    out.shrink_to_fit();
+    Ok(out)
 }
 
 #[cfg(test)]

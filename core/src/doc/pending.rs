@@ -27,6 +27,8 @@ pub(super) struct Pending {
     lamport: u64,
     deps: SmallVec<[Dot; 2]>,
     body: BodyWriter,
+    /// Bytes of first mentions, which the body may not have written yet.
+    mentions: usize,
 }
 
 impl Pending {
@@ -40,6 +42,7 @@ impl Pending {
 pub(super) struct Mark {
     body: Option<BodyMark>,
     names: NamesMark,
+    mentions: usize,
     events: usize,
 }
 
@@ -57,7 +60,7 @@ impl Doc {
         // Our own log may lie ahead of a clock that was set back, or that does not believe it.
         let after_own = self.logs.head(log).hlc.next().unwrap_or(Hlc::ZERO);
         let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
-        self.pending = Some(Pending { first, hlc, lamport, deps, body });
+        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
         first
     }
 
@@ -77,6 +80,7 @@ impl Doc {
         Mark {
             body: self.pending.as_ref().map(|pending| pending.body.mark()),
             names,
+            mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
         }
     }
@@ -88,7 +92,10 @@ impl Doc {
         let undone = pending.body.ops() - kept;
         self.names[pending.first.log as usize].reset(mark.names);
         match &mark.body {
-            Some(body) => pending.body.reset(body),
+            Some(body) => {
+                pending.body.reset(body);
+                pending.mentions = mark.mentions;
+            }
             None => self.pending = None,
         }
         if undone > 0 {
@@ -110,12 +117,14 @@ impl Doc {
 
     fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
         let first = self.open_pending();
-        self.check_room(&run)?;
+        let mentions = self.mention_bytes(first.log, handle);
+        self.check_room(mentions, &run)?;
         let container = self.own_index(handle);
         if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
             *element = self.own_element(dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
+        pending.mentions += mentions;
         let names = &mut self.names[first.log as usize];
         let dot = first.plus(pending.body.ops());
         let past = Past::everything();
@@ -129,12 +138,24 @@ impl Doc {
         Ok(())
     }
 
-    fn check_room(&self, run: &OpRun<'_>) -> Result<(), EditError> {
+    /// An upper bound of what mentioning a container for the first time costs, with those around it.
+    fn mention_bytes(&self, log: u32, mut handle: Handle) -> usize {
+        let (names, mut bytes) = (&self.names[log as usize], 0);
+        while names.index_of(handle).is_none() {
+            let (parent, place) = self.containers.place(handle);
+            bytes += 48 + if let Place::Name(name) = place { name.len() } else { 0 };
+            handle = parent;
+        }
+        bytes
+    }
+
+    fn check_room(&self, mentions: usize, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
         if self.names[pending.first.log as usize].is_opaque() {
             return Err(EditError::LogUnreadable);
         }
-        if pending.body.bytes() + run_bytes(run) + HEADER_BYTES > MAX_CHANGE_BYTES {
+        let bytes = pending.body.bytes() + pending.mentions + mentions + run_bytes(run);
+        if bytes + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
         let own = self.logs.head(pending.first.log);
@@ -223,6 +244,7 @@ fn run_bytes(run: &OpRun<'_>) -> usize {
         OpRun::TextInsert { text, .. } => text.len(),
         OpRun::ListInsert { values, .. } => values.iter().map(Value::size_hint).sum(),
         OpRun::MapSet { key, value } => key.len() + value.size_hint(),
+        OpRun::MapDelete { key } => key.len() + 16,
         OpRun::ListSet { value, .. } | OpRun::RegisterSet { value } => value.size_hint(),
         OpRun::SetAdd { value } | OpRun::SetRemove { value } => value.size_hint(),
         _ => 32,

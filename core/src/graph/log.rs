@@ -36,11 +36,12 @@ impl Log {
         }
     }
 
-    /// Adds a change whose header was read against `head_before == self.head`; `head` is the head behind it.
-    pub(super) fn push(&mut self, header: &ChangeHeader, head: LogHead, change: &[u8]) {
+    /// Adds a change whose header was read against this log's head; `names` are the names that the log has behind it.
+    pub(super) fn push(&mut self, header: &ChangeHeader, names: &[ReplicaId], change: &[u8]) {
         self.starts.push((header.first_seq as u32, self.frames.len() as u32));
         put_frame(&mut self.frames, change);
-        self.head = head;
+        (self.head.end, self.head.hlc) = (header.end(), header.hlc);
+        self.head.names.extend_from_slice(&names[self.head.names.len()..]);
     }
 
     /// Seals `change` as the next of this log.

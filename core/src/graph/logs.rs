@@ -67,8 +67,16 @@ pub struct Appended {
 /// A change read against the head of its log, before it is added.
 struct Candidate {
     header: ChangeHeader,
-    head: LogHead,
+    /// How many replicas its log has named behind it.
+    names: usize,
     bytes: Vec<u8>,
+}
+
+/// The changes of one log that may be added, and the head behind them.
+#[derive(Default)]
+struct Queue {
+    changes: VecDeque<Candidate>,
+    head: LogHead,
 }
 
 impl Logs {
@@ -174,14 +182,20 @@ impl Logs {
     /// If a header is malformed or does not fit its log. Nothing was changed then.
     pub fn append(&mut self, batch: &Batch) -> Result<Appended, DecodeError> {
         let mut appended = Appended::default();
-        let mut segments: Vec<&Segment> = self.pending.iter().chain(&batch.segments).collect();
-        segments.sort_by_key(|segment| (segment.replica, segment.first_seq));
-        let mut candidates: OrdMap<ReplicaId, VecDeque<Candidate>> = OrdMap::new();
+        let held_back = self.pending.iter().map(|segment| (segment, true));
+        let mut segments: Vec<_> = held_back.chain(batch.segments.iter().map(|segment| (segment, false))).collect();
+        segments.sort_by_key(|(segment, _)| (segment.replica, segment.first_seq));
+        let mut candidates: OrdMap<ReplicaId, Queue> = OrdMap::new();
         let mut waiting = Vec::new();
-        for segment in segments {
-            let queue = candidates.entry(segment.replica).or_default();
-            if !self.read_segment(segment, queue, &mut appended.forks)? {
-                waiting.push(segment.clone());
+        for (segment, held_back) in segments {
+            let head = || self.find(segment.replica).map(|log| self.head(log).clone()).unwrap_or_default();
+            let queue = candidates.entry(segment.replica).or_insert_with(|| Queue { head: head(), ..Queue::default() });
+            match self.read_segment(segment, queue, &mut appended.forks) {
+                Ok(true) => {}
+                Ok(false) => waiting.push(segment.clone()),
+                // What waited could not be read until now. It is nobody's fault who comes later: it is dropped.
+                Err(_) if held_back => {}
+                Err(error) => return Err(error),
             }
         }
         self.add_in_causal_order(&mut candidates, &mut appended);
@@ -191,18 +205,9 @@ impl Logs {
     }
 
     /// Reads the new changes of a segment; `false` if it lies behind a gap.
-    fn read_segment(
-        &self,
-        segment: &Segment,
-        queue: &mut VecDeque<Candidate>,
-        forks: &mut Vec<Fork>,
-    ) -> Result<bool, DecodeError> {
+    fn read_segment(&self, segment: &Segment, queue: &mut Queue, forks: &mut Vec<Fork>) -> Result<bool, DecodeError> {
         let log = self.find(segment.replica).map(|log| &self.logs[log as usize]);
-        let mut head = match queue.back() {
-            Some(last) => last.head.clone(),
-            None => log.map(|log| log.head.clone()).unwrap_or_default(),
-        };
-        if segment.first_seq > head.end {
+        if segment.first_seq > queue.head.end {
             segment.end()?;
             return Ok(false);
         }
@@ -213,13 +218,13 @@ impl Logs {
             let end = seq + LogHead::peek_ops(change)?;
             let fork = if seq < stored {
                 !log.is_some_and(|log| log.holds(seq, change))
-            } else if seq < head.end {
-                !queue
-                    .binary_search_by_key(&seq, |known| known.header.first_seq)
-                    .is_ok_and(|at| queue[at].bytes == change)
+            } else if seq < queue.head.end {
+                let known = queue.changes.binary_search_by_key(&seq, |known| known.header.first_seq);
+                !known.is_ok_and(|at| queue.changes[at].bytes == change)
             } else {
-                let header = head.read(change)?;
-                queue.push_back(Candidate { header, head: head.clone(), bytes: change.to_vec() });
+                let header = queue.head.read(change)?;
+                let names = queue.head.names.len();
+                queue.changes.push_back(Candidate { header, names, bytes: change.to_vec() });
                 false
             };
             if fork {
@@ -232,17 +237,13 @@ impl Logs {
     }
 
     /// Adds what can be added, staying with one log as long as it goes on; the rest stays in `candidates`.
-    fn add_in_causal_order(
-        &mut self,
-        candidates: &mut OrdMap<ReplicaId, VecDeque<Candidate>>,
-        appended: &mut Appended,
-    ) {
+    fn add_in_causal_order(&mut self, candidates: &mut OrdMap<ReplicaId, Queue>, appended: &mut Appended) {
         let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
         let mut waiters: OrdMap<ReplicaId, Vec<ReplicaId>> = OrdMap::new();
         while let Some(replica) = ready.pop() {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;
-            while let Some(next) = queue.front() {
+            while let Some(next) = queue.changes.front() {
                 match self.missing_dep(&next.header) {
                     Ok(()) => {}
                     Err(Missing::Unknown(dep)) => {
@@ -251,12 +252,12 @@ impl Logs {
                     }
                     Err(Missing::Fork(at)) => {
                         appended.forks.push(Fork { at });
-                        queue.clear();
+                        queue.changes.clear();
                         break;
                     }
                 }
-                if let Some(change) = queue.pop_front() {
-                    appended.changes.push(self.add(replica, change));
+                if let Some(change) = queue.changes.pop_front() {
+                    appended.changes.push(self.add(replica, change, &queue.head.names));
                     moved = true;
                 }
             }
@@ -279,11 +280,12 @@ impl Logs {
         Ok(())
     }
 
-    fn add(&mut self, replica: ReplicaId, change: Candidate) -> LoggedChange {
+    /// Adds a change to its log; `names` are those of the log, at least up to this change.
+    fn add(&mut self, replica: ReplicaId, change: Candidate, names: &[ReplicaId]) -> LoggedChange {
         let log = self.intern(replica);
         let own = &mut self.logs[log as usize];
         let index = own.len();
-        own.push(&change.header, change.head, &change.bytes);
+        own.push(&change.header, &names[..change.names], &change.bytes);
         let deps = self.dots(&change.header.deps);
         LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, index, header: change.header, deps }
     }
@@ -293,11 +295,11 @@ impl Logs {
         deps.iter().filter_map(dot).collect()
     }
 
-    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, VecDeque<Candidate>>) {
+    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, Queue>) {
         for (replica, queue) in rest {
-            let Some(first) = queue.front() else { continue };
+            let Some(first) = queue.changes.front() else { continue };
             let mut segment = Segment { replica, first_seq: first.header.first_seq, frames: Vec::new() };
-            queue.iter().for_each(|change| put_frame(&mut segment.frames, &change.bytes));
+            queue.changes.iter().for_each(|change| put_frame(&mut segment.frames, &change.bytes));
             waiting.push(segment);
         }
         waiting.dedup();

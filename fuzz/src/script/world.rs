@@ -109,7 +109,7 @@ impl Replica {
     fn init(&mut self, content: u8) -> Outcome {
         let filled = self.doc.init(|tx| {
             tx.root().set("title", "new")?;
-            if content % 2 == 0 {
+            if content.is_multiple_of(2) {
                 tx.root().set_container("list", ContainerKind::List)?;
                 return tx.list("list").push(i64::from(content % 4));
             }

@@ -6,6 +6,9 @@ use std::rc::Rc;
 use selvedge::op::{Batch, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun};
 use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
+/// The operations known at the end of a change, and the depth there.
+type Known = (Rc<BTreeSet<OpId>>, u64);
+
 /// What an operation has seen.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -138,16 +141,16 @@ impl History {
             waiting.extend(changes.into_iter().map(|change| (replica, change)));
         }
         // What is known at the end of every change that is done: the operations up to there, and the depth.
-        let mut done: BTreeMap<(ReplicaId, u64), (Rc<BTreeSet<OpId>>, u64)> = BTreeMap::new();
+        let mut done: BTreeMap<(ReplicaId, u64), Known> = BTreeMap::new();
         let mut ordered = Vec::new();
         while !waiting.is_empty() {
             let parents = |replica: &ReplicaId, raw: &Raw| {
                 let own = (raw.first > 0).then_some((*replica, raw.first));
                 own.into_iter().chain(raw.deps.iter().copied()).collect::<Vec<_>>()
             };
-            let ready = waiting.iter().position(|(replica, raw)| {
-                parents(replica, raw).iter().all(|parent| done.contains_key(parent))
-            });
+            let ready = waiting
+                .iter()
+                .position(|(replica, raw)| parents(replica, raw).iter().all(|parent| done.contains_key(parent)));
             let Some(ready) = ready else { return Err("a dependency is missing".to_owned()) };
             let (replica, raw) = waiting.remove(ready);
             let (mut before, mut depth) = (BTreeSet::new(), 0);

@@ -112,9 +112,8 @@ fn increments(state: &State) -> Vec<i64> {
 
 /// The values with an addition that no removal of the value has seen, sorted.
 fn members(state: &State) -> BTreeSet<&Value> {
-    let removed = |id, value: &Value| {
-        state.set.iter().any(|(_, seen, other, add)| !add && other == value && seen.contains(id))
-    };
+    let removed =
+        |id, value: &Value| state.set.iter().any(|(_, seen, other, add)| !add && other == value && seen.contains(id));
     let alive = state.set.iter().filter(|(id, _, value, add)| *add && !removed(*id, value));
     alive.map(|(_, _, value, _)| value).collect()
 }
