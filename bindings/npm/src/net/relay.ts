@@ -15,6 +15,8 @@ const LONGEST_DELAY_MS = 30_000;
 const STABLE_MS = 10_000;
 /** WebSocket close codes from here on are the engine's numbers. */
 const CLOSE_CODE_BASE = 4000;
+/** The relay is shutting down: nothing is wrong, it is dialled again. */
+const GOING_AWAY = 9;
 
 export interface RelayOptions {
   url: string;
@@ -103,6 +105,7 @@ export class RelayLink {
   #listen(socket: WebSocket, credential: string | undefined): void {
     let conn: number | null = null;
     let openedAt = 0;
+    let closedByUs = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       if (this.#socket !== socket) return;
@@ -110,6 +113,7 @@ export class RelayLink {
       conn = this.#board.connected({
         send: (bytes) => socket.send(bytes as Uint8Array<ArrayBuffer>),
         close: (code, text) => {
+          closedByUs = true;
           if (code !== 0) this.#options.onError(this.#reason(code, text, "we closed the connection"));
           socket.close(CLOSE_CODE_BASE + code, text.slice(0, 40));
         },
@@ -125,8 +129,9 @@ export class RelayLink {
       if (!ours) return;
       this.#socket = null;
       if (conn !== null && Date.now() - openedAt > STABLE_MS) this.#failures = 0;
-      if (event.code > CLOSE_CODE_BASE && event.code < CLOSE_CODE_BASE + 1000 && event.code !== CLOSE_CODE_BASE + 9) {
-        this.#options.onError(this.#reason(event.code - CLOSE_CODE_BASE, event.reason, "the relay closed the connection"));
+      const code = event.code - CLOSE_CODE_BASE;
+      if (!closedByUs && code > 0 && code < 1000 && code !== GOING_AWAY) {
+        this.#options.onError(this.#reason(code, event.reason, "the relay closed the connection"));
       }
       this.#retry();
     };

@@ -1,0 +1,155 @@
+/**
+ * The connection to a relay: addresses, backoff, close codes, tokens, `offline`; and two documents that speak the real
+ * protocol over sockets in memory. A real relay is in the tests of the packed package and of the web demo.
+ */
+
+import assert from "node:assert/strict";
+import { afterEach, mock, test } from "node:test";
+
+import { open, type OpenOptions } from "../src/index.js";
+import type { SelvedgeError } from "../src/error.js";
+import type { Switchboard } from "../src/net/link.js";
+import { RelayLink, relayUrl } from "../src/net/relay.js";
+import type { Doc, WebSocketConstructor } from "../src/types.js";
+import { until } from "./helpers/wait.js";
+
+class FakeSocket {
+  static all: FakeSocket[] = [];
+  binaryType = "";
+  sent: Uint8Array[] = [];
+  closedWith: number | undefined;
+  onopen = () => {};
+  onmessage = (_: unknown) => {};
+  onclose = (_: unknown) => {};
+
+  constructor(readonly url: string) {
+    FakeSocket.all.push(this);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.sent.push(bytes);
+  }
+
+  close(code: number): void {
+    this.closedWith = code;
+    this.onclose({ code, reason: "" });
+  }
+}
+
+const webSocket = FakeSocket as unknown as WebSocketConstructor;
+
+function link(options: { token?: string | (() => Promise<string>) } = {}) {
+  FakeSocket.all = [];
+  const events: string[] = [];
+  const errors: SelvedgeError[] = [];
+  const board: Switchboard = {
+    connected: (_, role, shared, credential) => {
+      events.push(`connected ${role} ${shared} ${credential ?? "-"}`);
+      return 7;
+    },
+    received: (conn, bytes) => events.push(`received ${conn} ${bytes.length}`),
+    disconnected: (conn) => events.push(`disconnected ${conn}`),
+  };
+  const relay = new RelayLink(board, { url: "ws://r/", token: options.token, webSocket, onError: (error) => errors.push(error) });
+  return { relay, events, errors, last: () => FakeSocket.all.at(-1)! };
+}
+
+afterEach(() => mock.timers.reset());
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("addresses", () => {
+  assert.equal(relayUrl("ws://localhost:8787"), "ws://localhost:8787/");
+  assert.equal(relayUrl("https://example.org/sync#x"), "wss://example.org/sync");
+  for (const bad of ["", "localhost:8787", "ftp://x", "//"]) assert.throws(() => relayUrl(bad), { code: "invalid-use" }, bad);
+});
+
+test("it is dialled again with growing delays, at once when the network is back, and never after stop", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { relay, events } = link();
+  relay.start();
+  relay.start();
+  await turn();
+  const delays: number[] = [];
+  for (let round = 0; round < 12; round++) {
+    const dialled = FakeSocket.all.length;
+    FakeSocket.all.at(-1)!.onclose({ code: 1006, reason: "" });
+    let waited = 0;
+    for (; FakeSocket.all.length === dialled && waited < 60_000; waited += 50) {
+      mock.timers.tick(50);
+      await turn();
+    }
+    delays.push(waited);
+  }
+  assert.equal(FakeSocket.all.length, 13);
+  delays.forEach((delay, round) => {
+    const longest = Math.min(30_000, 250 * 2 ** round);
+    assert.ok(delay >= longest / 2 && delay <= longest + 50, `delay ${round}: ${delay}`);
+  });
+  FakeSocket.all.at(-1)!.onclose({ code: 1006, reason: "" });
+  relay.stop();
+  mock.timers.tick(600_000);
+  await turn();
+  assert.equal(FakeSocket.all.length, 13);
+  assert.deepEqual(events, []);
+});
+
+test("messages, close codes and tokens", async () => {
+  let tokens = 0;
+  const { relay, events, errors, last } = link({ token: async () => `token ${++tokens}` });
+  relay.start();
+  await turn();
+  const socket = last();
+  socket.onopen();
+  socket.onmessage({ data: new ArrayBuffer(3) });
+  socket.onmessage({ data: "text" });
+  socket.onclose({ code: 4004, reason: "the token has expired" });
+  socket.onmessage({ data: new ArrayBuffer(9) });
+  assert.deepEqual(events, ["connected dialer false token 1", "received 7 3", "disconnected 7"]);
+  assert.deepEqual([errors[0]?.code, errors[0]?.closeCode], ["relay", 4]);
+  assert.match(errors[0]!.message, /the token has expired.*valid `token`/);
+  await until("it is dialled again", () => FakeSocket.all.length === 2);
+  last().onopen();
+  assert.equal(events.at(-1), "connected dialer false token 2");
+  relay.stop();
+  assert.equal(last().closedWith, 1000);
+  assert.equal(events.at(-1), "disconnected 7");
+  assert.equal(errors.length, 1);
+});
+
+test("a token that cannot be fetched is told and tried again", async () => {
+  let calls = 0;
+  const { relay, errors } = link({
+    token: async () => {
+      if (++calls === 1) throw new Error("no network");
+      return "t";
+    },
+  });
+  relay.start();
+  await until("a socket", () => FakeSocket.all.length === 1);
+  assert.match(errors[0]!.message, /no network/);
+  relay.stop();
+});
+
+test("a document says what the relay says, and goes on", async () => {
+  FakeSocket.all = [];
+  const doc: Doc<any> = await open("r", { store: "memory", tabs: false, relay: "ws://r", webSocket } as OpenOptions<any>);
+  const errors: SelvedgeError[] = [];
+  doc.onError((error) => errors.push(error));
+  await until("it is dialled", () => FakeSocket.all.length === 1);
+  FakeSocket.all[0]!.onopen();
+  await until("it greets", () => FakeSocket.all[0]!.sent.length > 0);
+  FakeSocket.all[0]!.onmessage({ data: new Uint8Array([255, 1, 2, 3]).buffer });
+  await until("what it said is refused", () => errors.length > 0);
+  assert.equal(errors[0]!.code, "relay");
+  assert.ok(FakeSocket.all[0]!.closedWith! > 4000);
+  assert.equal(doc.status.error, errors[0]);
+  doc.text("t").insert(0, "still here");
+  await doc.until("saved");
+  assert.deepEqual([doc.status.connected, doc.status.sent, doc.status.durable], [false, false, false]);
+  doc.offline(true);
+  const dialled = FakeSocket.all.length;
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.equal(FakeSocket.all.length, dialled);
+  await doc.close();
+});
