@@ -200,8 +200,9 @@ impl<P: Peer> Subject for Bed<P> {
             (Row::HeapPeak, Some(heap.peak)),
         ];
         if let Some(updates) = &self.updates {
+            let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).filter(|update| !update.is_empty()).collect();
             counts.push((Row::UpdatesBytes, Some(updates.iter().map(|update| update.len() as u64).sum())));
-            for (row, value) in P::sizes(doc, trace, updates)? {
+            for (row, value) in P::sizes(doc, trace, &updates)? {
                 counts.retain(|(other, _)| *other != row);
                 counts.push((row, value));
             }

@@ -56,7 +56,7 @@ pub(crate) trait Peer {
 
     /// Sizes that differ from the obvious: `full_bytes` is what `save` wrote, `history_bytes` what `export` wrote, and
     /// `updates_bytes` the sum of the updates, unless a figure stands here. `None` takes the figure away.
-    fn sizes(_doc: &mut Self::Doc, _trace: &Trace, _updates: &[Vec<u8>]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(_doc: &mut Self::Doc, _trace: &Trace, _updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         Ok(Vec::new())
     }
 }

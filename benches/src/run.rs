@@ -141,7 +141,7 @@ mod tests {
                 seen = typed[0];
             }
             let pos = if agent == 0 { 1 + typed[0] } else { 2 + seen + typed[1] };
-            let patch = serde_json::json!([pos, 0, ["l", "r"][agent]]);
+            let patch = serde_json::json!([pos, 0, if agent == 0 { "l" } else { "r" }]);
             txns.push(serde_json::json!({ "parents": parents, "agent": agent, "patches": [patch] }));
             typed[agent] += 1;
             tips[agent] = txns.len() - 1;

@@ -5,7 +5,8 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc};
 
 use super::Peer;
-use crate::trace::Patch;
+use crate::rows::Row;
+use crate::trace::{Patch, Trace};
 
 /// The marker of this peer.
 pub(super) struct Automerge;
@@ -79,12 +80,8 @@ impl Peer for Automerge {
         document(doc, 1_000_000)
     }
 
-    fn sizes(
-        doc: &mut Document,
-        _trace: &crate::trace::Trace,
-        _updates: &[Vec<u8>],
-    ) -> Result<Vec<(crate::rows::Row, Option<u64>)>> {
+    fn sizes(doc: &mut Document, _trace: &Trace, _updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         // Its document format is its history, and smaller than the changes one by one.
-        Ok(vec![(crate::rows::Row::HistoryBytes, Some(Self::save(doc)?.len() as u64))])
+        Ok(vec![(Row::HistoryBytes, Some(Self::save(doc)?.len() as u64))])
     }
 }

@@ -105,7 +105,7 @@ impl Peer for Cola {
         Self::open(exported)
     }
 
-    fn sizes(doc: &mut Document, _trace: &Trace, _updates: &[Vec<u8>]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(doc: &mut Document, _trace: &Trace, _updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         let state = Self::save(doc)?.len() as u64;
         Ok(vec![(Row::StateBytes, Some(state)), (Row::FullBytes, None)])
     }

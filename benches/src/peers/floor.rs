@@ -31,6 +31,11 @@ fn edit(rope: &mut JumpRope, patch: &Patch) {
     }
 }
 
+fn all(rope: &mut JumpRope, patches: &[Patch]) -> Result<()> {
+    patches.iter().for_each(|patch| edit(rope, patch));
+    Ok(())
+}
+
 /// What the transactions of a concurrent trace do to a text that takes them in one by one.
 fn transform(trace: &Trace) -> Vec<Patch> {
     let mut log = OpLog::new();
@@ -83,11 +88,9 @@ impl Subject for Floor {
                 let mut rope = JumpRope::new();
                 let sample = if trace.concurrent {
                     let edits = &self.transformed;
-                    Sample::Time(cpu(|| Ok(edits.iter().for_each(|patch| edit(&mut rope, patch))))?.0)
+                    Sample::Time(cpu(|| all(&mut rope, edits))?.0)
                 } else {
-                    each(trace, Duration::MAX, |at| {
-                        Ok(trace.txns[at].patches.iter().for_each(|patch| edit(&mut rope, patch)))
-                    })?
+                    each(trace, Duration::MAX, |at| all(&mut rope, &trace.txns[at].patches))?
                 };
                 check(&rope.to_string(), &trace.end)?;
                 Ok(sample)

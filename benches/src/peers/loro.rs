@@ -75,7 +75,7 @@ impl Peer for Loro {
         Ok(doc)
     }
 
-    fn sizes(doc: &mut Document, _trace: &Trace, _updates: &[Vec<u8>]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(doc: &mut Document, _trace: &Trace, _updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         let newest = doc.doc.oplog_frontiers();
         let state = doc.doc.export(ExportMode::shallow_snapshot(&newest))?;
         Ok(vec![(Row::StateBytes, Some(state.len() as u64))])

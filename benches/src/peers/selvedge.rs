@@ -126,7 +126,7 @@ impl Peer for Selvedge {
         Ok(doc)
     }
 
-    fn sizes(_doc: &mut Doc, trace: &Trace, updates: &[Vec<u8>]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(_doc: &mut Doc, trace: &Trace, updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         let mut sum = 0;
         for update in updates {
             sum += session_bytes(&Batch::decode(update)?);

@@ -91,7 +91,7 @@ impl Peer for Yrs {
         Self::open(exported)
     }
 
-    fn sizes(doc: &mut Document, _trace: &Trace, updates: &[Vec<u8>]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(doc: &mut Document, _trace: &Trace, updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         let state = Self::save(doc)?.len() as u64;
         let mut whole = document(1_000_000, true);
         updates.iter().try_for_each(|update| Self::apply(&mut whole, update))?;
