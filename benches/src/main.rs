@@ -30,7 +30,7 @@ Measures Selvedge beside its peers on recorded editing histories: CPU time, byte
 Traces are .json or .json.gz files; without any, all of the folder named by SELVEDGE_TRACES
 (../shared/traces beside the repository if it is not set).
 
-  --rounds N      repetitions of each row, of which the median counts (5)
+  --rounds N      rounds over all peers and rows, of which the medians count (5)
   --cap SECONDS   CPU time after which a row is cut off and noted (60)
   --peers A,B     only these, and always the floor
   --out FILE      where the figures go as JSON (target/bench/edit.json)";

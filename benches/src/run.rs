@@ -12,10 +12,15 @@ use crate::bed::{Sample, Subject};
 use crate::rows::{ALL, Row, TIMED, Unit};
 use crate::trace::Trace;
 
+/// What takes less is repeated within a round, so that a cold cache does not make the figure.
+const SHORT: Duration = Duration::from_millis(30);
+/// Most repetitions within a round.
+const MAX_REPEATS: usize = 11;
+
 /// How to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Most repetitions of a row.
+    /// Most rounds over everything.
     pub(crate) rounds: usize,
     /// CPU time after which a row is cut off.
     pub(crate) cap: Duration,
@@ -28,8 +33,8 @@ pub(crate) struct Figure {
     pub(crate) value: Option<f64>,
     /// The value over the floor's.
     pub(crate) ratio: Option<f64>,
-    /// Repetitions that the median is of.
-    pub(crate) rounds: usize,
+    /// Measurements that the median is of.
+    pub(crate) samples: usize,
     /// Why there is no value.
     pub(crate) note: Option<String>,
 }
@@ -60,22 +65,15 @@ pub(crate) fn measure(trace: &Trace, peers: &mut [Box<dyn Subject>], settings: &
                 if figures.contains_key(&(index, row)) || spent > settings.cap / 10 {
                     continue;
                 }
-                match peer.run(row, trace, settings.cap)? {
-                    Sample::Time(time) => times.push(time),
-                    Sample::Cut(share) => {
-                        let note = format!("cut off after {} s at {:.0} %", settings.cap.as_secs(), share * 100.0);
-                        figures.insert((index, row), Figure { note: Some(note), ..Figure::default() });
-                    }
-                    Sample::Missing(note) => {
-                        figures.insert((index, row), Figure { note: Some(note), ..Figure::default() });
-                    }
+                if let Some(note) = repeat(peer.as_mut(), row, trace, settings, times)? {
+                    figures.insert((index, row), Figure { note: Some(note), ..Figure::default() });
                 }
             }
         }
     }
     for ((index, row), mut times) in times {
         if let Some(median) = median(&mut times) {
-            let figure = Figure { value: Some(median), rounds: times.len(), ..Figure::default() };
+            let figure = Figure { value: Some(median), samples: times.len(), ..Figure::default() };
             figures.entry((index, row)).or_insert(figure);
         }
     }
@@ -83,12 +81,39 @@ pub(crate) fn measure(trace: &Trace, peers: &mut [Box<dyn Subject>], settings: &
     for (index, peer) in peers.iter_mut().enumerate() {
         for (row, count) in peer.count(trace)? {
             ensure!(row.unit() == Unit::Bytes, "{} is not counted", row.name());
-            figures.insert((index, row), Figure { value: Some(count as f64), rounds: 1, ..Figure::default() });
+            figures.insert((index, row), Figure { value: Some(count as f64), samples: 1, ..Figure::default() });
         }
     }
     add_ratios(&mut figures);
     let peers = peers.iter().map(|peer| peer.name()).collect();
     Ok(Table { trace: trace.name.clone(), peers, figures })
+}
+
+/// Runs a row once, or several times if it is short; says why if that cannot be done.
+fn repeat(
+    peer: &mut dyn Subject,
+    row: Row,
+    trace: &Trace,
+    settings: &Settings,
+    times: &mut Vec<Duration>,
+) -> Result<Option<String>> {
+    let mut spent = Duration::ZERO;
+    for _ in 0..MAX_REPEATS {
+        match peer.run(row, trace, settings.cap)? {
+            Sample::Time(time) => {
+                times.push(time);
+                spent += time;
+            }
+            Sample::Cut(share) => {
+                return Ok(Some(format!("cut off after {} s at {:.0} %", settings.cap.as_secs(), share * 100.0)));
+            }
+            Sample::Missing(note) => return Ok(Some(note)),
+        }
+        if spent > SHORT {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The median, in milliseconds.

@@ -97,7 +97,7 @@ pub(crate) fn to_json(tables: &[Table]) -> Value {
             "value": figure.value,
             "unit": row.unit().name(),
             "ratio": figure.ratio,
-            "rounds": figure.rounds,
+            "samples": figure.samples,
         });
         if let Some(note) = &figure.note {
             object["note"] = json!(note);

@@ -1,13 +1,13 @@
 //! The floor: the same edits on a plain rope (`jumprope`), no CRDT.
 //!
-//! A concurrent trace has no such edits: there the floor applies the runs that diamond-types transformed beforehand,
-//! outside of the time.
+//! In a concurrent trace edits are not made one behind the other: there the floor applies them, one by one, as
+//! diamond-types transformed them beforehand, outside of the time.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use diamond_types::list::OpLog;
-use diamond_types::list::operation::OpKind;
+use diamond_types::list::operation::{OpKind, Operation};
 use jumprope::JumpRope;
 
 use crate::bed::{Sample, Subject, check, each};
@@ -36,39 +36,60 @@ fn all(rope: &mut JumpRope, patches: &[Patch]) -> Result<()> {
     Ok(())
 }
 
-/// What the transactions of a concurrent trace do to a text that takes them in one by one.
+/// What the edits of a concurrent trace do to a text that takes them in one by one.
 fn transform(trace: &Trace) -> Vec<Patch> {
     let mut log = OpLog::new();
     let agents: Vec<_> = (0..trace.writers).map(|writer| log.get_or_create_agent_id(&format!("w{writer}"))).collect();
     let mut versions: Vec<Vec<usize>> = Vec::with_capacity(trace.txns.len());
+    // Where in the log each edit starts.
+    let mut starts = Vec::new();
     for txn in &trace.txns {
         let agent = agents[txn.writer];
-        let start = txn.parents.iter().fold(Vec::new(), |version: Vec<usize>, parent| {
-            if version.is_empty() {
-                versions[*parent].clone()
-            } else {
-                log.version_union(&version, &versions[*parent]).to_vec()
-            }
-        });
-        let mut version = start;
+        let join = |version: Vec<usize>, parent: &usize| match version.is_empty() {
+            true => versions[*parent].clone(),
+            false => log.version_union(&version, &versions[*parent]).to_vec(),
+        };
+        let mut version = txn.parents.iter().fold(Vec::new(), join);
         for patch in &txn.patches {
             if patch.del > 0 {
+                starts.push(log.len());
                 version = vec![log.add_delete_at(agent, &version, patch.pos..patch.pos + patch.del)];
             }
             if !patch.text.is_empty() {
+                starts.push(log.len());
                 version = vec![log.add_insert_at(agent, &version, patch.pos, &patch.text)];
             }
         }
         versions.push(version);
     }
-    let patch = |op: diamond_types::list::operation::Operation| {
-        let pos = op.loc.span.start;
-        match op.kind {
-            OpKind::Ins => Patch { pos, text: op.content.unwrap_or_default().to_string(), ..Patch::default() },
-            OpKind::Del => Patch { pos, del: op.loc.span.end - pos, ..Patch::default() },
+    let mut edits = Vec::new();
+    for (times, op) in log.iter_xf_operations() {
+        if let Some(op) = op {
+            split(&op, times.start, &starts, &mut edits);
         }
-    };
-    log.iter_xf_operations().filter_map(|(_, op)| op.map(patch)).collect()
+    }
+    edits
+}
+
+/// Takes a run that diamond-types put together apart into the edits that it was typed as.
+fn split(run: &Operation, first: usize, starts: &[usize], edits: &mut Vec<Patch>) {
+    let span = run.loc.span;
+    let len = span.end - span.start;
+    let content: Vec<char> = run.content.iter().flat_map(|content| content.chars()).collect();
+    let mut done = 0;
+    while done < len {
+        let next = starts.partition_point(|start| *start <= first + done);
+        let end = starts.get(next).map_or(len, |start| len.min(start - first));
+        edits.push(match (run.kind, run.loc.fwd) {
+            (OpKind::Ins, _) => {
+                let text = content[done..end].iter().collect();
+                Patch { pos: span.start + done, text, ..Patch::default() }
+            }
+            (OpKind::Del, true) => Patch { pos: span.start, del: end - done, ..Patch::default() },
+            (OpKind::Del, false) => Patch { pos: span.end - end, del: end - done, ..Patch::default() },
+        });
+        done = end;
+    }
 }
 
 impl Subject for Floor {
