@@ -17,6 +17,6 @@ pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     println!("Figures come from the workspace in benches/, built in {}.", repo.target.join("bench").display());
     let mut cargo = proc::command("cargo");
     cargo.env("CARGO_TARGET_DIR", repo.target.join("bench"));
-    cargo.args(["run", "--release", "--locked", "--manifest-path"]).arg(&manifest).arg("--").args(args);
+    cargo.args(["run", "--release", "--manifest-path"]).arg(&manifest).arg("--").args(args);
     Ok(proc::exit_code(proc::visible(&mut cargo)?))
 }
