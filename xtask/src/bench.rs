@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: hands over to the `benches/` workspace, which keeps heavy peers out of the library.
 //!
-//! No figure is computed here.
+//! No figure is computed here. It runs in the caller's folder, so that traces are found where they were named.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     ensure!(manifest.is_file(), "benches/Cargo.toml is not there: the checkout is not complete");
     println!("Figures come from the workspace in benches/, built in {}.", repo.target.join("bench").display());
     let mut cargo = proc::command("cargo");
-    cargo.current_dir(&repo.root).env("CARGO_TARGET_DIR", repo.target.join("bench"));
+    cargo.env("CARGO_TARGET_DIR", repo.target.join("bench"));
     cargo.args(["run", "--release", "--manifest-path"]).arg(&manifest).arg("--").args(args);
     Ok(proc::exit_code(proc::visible(&mut cargo)?))
 }

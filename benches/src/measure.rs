@@ -1,0 +1,112 @@
+//! CPU time and heap of a piece of work.
+//!
+//! `unsafe` is allowed here, and nowhere else in this workspace: a global allocator that counts cannot be written
+//! without it. It hands every call to the system's allocator unchanged. Always holds: it counts only while `heap` runs,
+//! so that times are those of the plain allocator; all work runs on one thread.
+#![allow(unsafe_code, reason = "implements GlobalAlloc, see above")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Result;
+use cpu_time::ProcessTime;
+
+static COUNTING: AtomicBool = AtomicBool::new(false);
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
+
+/// The system's allocator, which can count.
+pub(crate) struct Counting;
+
+fn count(bytes: i64) {
+    if COUNTING.load(Relaxed) {
+        let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
+        PEAK.fetch_max(live, Relaxed);
+    }
+}
+
+// SAFETY: every method passes its arguments to `System` and returns what it returned; the counters are plain numbers.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as i64);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as i64);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(-(layout.size() as i64));
+        // SAFETY: as above; `at` came from `System`.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size as i64 - layout.size() as i64);
+        // SAFETY: as above; `at` came from `System`.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+/// Bytes on the heap, beyond what was there before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heap {
+    /// Kept by the result.
+    pub(crate) live: u64,
+    /// The most that was in use at once.
+    pub(crate) peak: u64,
+}
+
+/// Runs `work` and counts what it allocates. Its result is dropped after the count.
+pub(crate) fn heap<T>(work: impl FnOnce() -> Result<T>) -> Result<Heap> {
+    LIVE.store(0, Relaxed);
+    PEAK.store(0, Relaxed);
+    COUNTING.store(true, Relaxed);
+    let result = work();
+    COUNTING.store(false, Relaxed);
+    result?;
+    let bytes = |counter: &AtomicI64| u64::try_from(counter.load(Relaxed)).unwrap_or(0);
+    Ok(Heap { live: bytes(&LIVE), peak: bytes(&PEAK) })
+}
+
+/// A stopwatch of the process's CPU time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch(ProcessTime);
+
+impl Watch {
+    pub(crate) fn start() -> Self {
+        Self(ProcessTime::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Runs `work`; its CPU time and its result, which the caller drops outside of the time.
+pub(crate) fn cpu<T>(work: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
+    let watch = Watch::start();
+    let result = work()?;
+    Ok((watch.elapsed(), result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heap_is_counted_and_what_is_freed_is_not() {
+        let kept = heap(|| {
+            drop(std::hint::black_box(vec![0_u8; 50_000]));
+            Ok(std::hint::black_box(vec![1_u8; 10_000]))
+        });
+        let kept = kept.expect("nothing fails");
+        // Other tests may allocate on their threads meanwhile.
+        assert!(kept.live >= 10_000 && kept.peak >= 50_000, "{kept:?}");
+    }
+}
