@@ -9,9 +9,12 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
-import { browser, device, Tab, untilEqual } from "./test/harness.mjs";
+import { browser, device, pause, Tab, untilEqual } from "./test/harness.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+const SAFE = { saved: true, sent: true, durable: true, words: "Saved on this device and on the relay" };
+const WAITING = { saved: true, sent: false, durable: false, words: "Offline. Saved on this device" };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
 const url = positionals[0]?.replace(/\/$/u, "");
@@ -50,8 +53,12 @@ async function check() {
   await ada.clap();
   await ada.addTag("hiking");
   say(`both show: ${line(await untilEqual([ada, bob]))}`);
-  await ada.untilStatus({ saved: true, sent: true, durable: true });
-  say(`status: ${(await ada.status()).words}`);
+  await ada.untilStatus(SAFE);
+  say(`status: ${SAFE.words}`);
+  await bob.page.getByLabel("Notes", { exact: true }).focus();
+  const cursor = ada.page.locator("#cursors .cursor-name").first();
+  await cursor.waitFor({ state: "attached" });
+  say(`the first sees the cursor of ${await cursor.textContent()}`);
   await shoot(values.screenshots, { desktop: ada, phone: bob }, "1-together");
 
   await bob.offline(true);
@@ -68,8 +75,8 @@ async function check() {
   say(`the first shows:  ${line(here)}`);
   say(`the second shows: ${line(there)}`);
   if (JSON.stringify(here) === JSON.stringify(there)) throw new Error("they are equal, though one is offline");
-  await bob.untilStatus({ saved: true, durable: false });
-  say(`status of the second: ${(await bob.status()).words}`);
+  await bob.untilStatus(WAITING);
+  say(`status of the second: ${WAITING.words}`);
   await shoot(values.screenshots, { desktop: ada, phone: bob }, "2-apart");
 
   await bob.offline(false);
@@ -77,8 +84,8 @@ async function check() {
   const merged = await untilEqual([ada, bob]);
   say(`both show: ${line(merged)}`);
   if (merged.claps !== 6 || merged.items.length !== 4 || merged.tags.length !== 2) throw new Error("an edit is lost or there twice");
-  await Promise.all([ada, bob].map((tab) => tab.untilStatus({ saved: true, sent: true, durable: true })));
-  say(`status: ${(await bob.status()).words}`);
+  await Promise.all([ada, bob].map((tab) => tab.untilStatus(SAFE)));
+  say(`status of both: ${SAFE.words}`);
   await shoot(values.screenshots, { desktop: ada, phone: bob }, "3-equal");
 
   await bob.reload();
@@ -103,6 +110,8 @@ async function shoot(folder, tabs, step) {
     for (const colorScheme of ["light", "dark"]) {
       await tab.page.emulateMedia({ colorScheme });
       await tab.page.evaluate(() => window.scrollTo(0, 0));
+      // Colours change over a moment.
+      await pause(300);
       await tab.page.screenshot({ path: path.join(folder, `${step}-${device}-${colorScheme}.png`), fullPage: device === "phone" });
     }
   }
