@@ -23,7 +23,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("a script that parses"))
+        .collect()
 }
 
 fn plain(json: &Json) -> Plain {
@@ -33,7 +36,7 @@ fn plain(json: &Json) -> Plain {
             None => Plain::Map(map.iter().map(|(key, item)| (key.clone(), plain(item))).collect()),
         },
         Json::Array(items) => Plain::List(items.iter().map(plain).collect()),
-        _ => Plain::Value(scalar(json).unwrap()),
+        _ => Plain::Value(scalar(json).expect("a script that parses")),
     }
 }
 
@@ -41,10 +44,10 @@ fn plain(json: &Json) -> Plain {
 fn scalar(json: &Json) -> Option<Value> {
     let tagged = |key: &str| json.get(key).and_then(Json::as_str);
     if let Some(number) = tagged("$int") {
-        return Some(Value::Int(number.parse().unwrap()));
+        return Some(Value::Int(number.parse().expect("a script that parses")));
     }
     if let Some(number) = tagged("$float") {
-        return Some(Value::Float(number.parse().unwrap()));
+        return Some(Value::Float(number.parse().expect("a script that parses")));
     }
     if let Some(bytes) = tagged("$bytes") {
         return Some(Value::Bytes(unhex(bytes)));
@@ -52,9 +55,9 @@ fn scalar(json: &Json) -> Option<Value> {
     match json {
         Json::Null => Some(Value::Null),
         Json::Bool(value) => Some((*value).into()),
-        Json::Number(number) => {
-            Some(number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap()), Value::Int))
-        }
+        Json::Number(number) => Some(
+            number.as_i64().map_or_else(|| Value::Float(number.as_f64().expect("a script that parses")), Value::Int),
+        ),
         Json::String(text) => Some(text.as_str().into()),
         _ => None,
     }
@@ -68,31 +71,33 @@ fn path(json: &Json) -> Path {
         };
         (key, ContainerKind::ALL[number(&pair[1])])
     };
-    json.as_array().unwrap().chunks(2).map(step).collect()
+    json.as_array().expect("a script that parses").chunks(2).map(step).collect()
 }
 
 fn number(json: &Json) -> usize {
-    json.as_u64().unwrap() as usize
+    json.as_u64().expect("a script that parses") as usize
 }
 
 fn text(json: &Json) -> String {
-    json.as_str().unwrap().to_owned()
+    json.as_str().expect("a script that parses").to_owned()
 }
 
 fn command(json: &Json) -> Command {
     let (a, b, c) = (&json[2], &json[3], &json[4]);
-    let edit = match json[0].as_str().unwrap() {
+    let edit = match json[0].as_str().expect("a script that parses") {
         "mapSet" => Edit::MapSet(text(a), plain(b)),
         "mapDelete" => Edit::MapDelete(text(a)),
-        "listInsert" => Edit::ListInsert(number(a), b.as_array().unwrap().iter().map(plain).collect()),
+        "listInsert" => {
+            Edit::ListInsert(number(a), b.as_array().expect("a script that parses").iter().map(plain).collect())
+        }
         "listSet" => Edit::ListSet(number(a), plain(b)),
         "listDelete" => Edit::ListDelete(number(a), number(b)),
         "listMove" => Edit::ListMove(number(a), number(b)),
         "textSplice" => Edit::TextSplice(number(a), number(b), text(c)),
-        "counterAdd" => Edit::CounterAdd(a.as_i64().unwrap()),
-        "setAdd" => Edit::SetAdd(scalar(a).unwrap()),
-        "setRemove" => Edit::SetRemove(scalar(a).unwrap()),
-        "registerSet" => Edit::RegisterSet(scalar(a).unwrap()),
+        "counterAdd" => Edit::CounterAdd(a.as_i64().expect("a script that parses")),
+        "setAdd" => Edit::SetAdd(scalar(a).expect("a script that parses")),
+        "setRemove" => Edit::SetRemove(scalar(a).expect("a script that parses")),
+        "registerSet" => Edit::RegisterSet(scalar(a).expect("a script that parses")),
         "registerClear" => Edit::RegisterClear,
         other => panic!("no command {other}"),
     };
@@ -102,18 +107,20 @@ fn command(json: &Json) -> Command {
 /// Runs the script: the bytes of every change as it is handed over, and the files in the end.
 fn run(script: &Json) -> Json {
     let Plain::Map(init) = plain(&script["init"]) else { panic!("init is an object") };
-    let ids = script["replicas"].as_array().unwrap().iter();
-    let mut docs: Vec<Doc> = ids.map(|id| Doc::new(id.as_str().unwrap().parse().unwrap())).collect();
+    let ids = script["replicas"].as_array().expect("a script that parses").iter();
+    let mut docs: Vec<Doc> =
+        ids.map(|id| Doc::new(id.as_str().expect("a script that parses").parse().unwrap())).collect();
     let mut updates = Vec::new();
     for doc in &mut docs {
-        assert!(doc.init(|tx| fill_root(tx, &init)).unwrap());
+        assert!(doc.init(|tx| fill_root(tx, &init)).expect("a script that parses"));
         updates.push(hex(&doc.take_batch().encode()));
     }
-    for step in script["steps"].as_array().unwrap() {
+    for step in script["steps"].as_array().expect("a script that parses") {
         if let Some(at) = step["at"].as_u64() {
             let doc = &mut docs[at as usize];
-            let commands: Vec<Command> = step["commands"].as_array().unwrap().iter().map(command).collect();
-            doc.set_now(step["now"].as_u64().unwrap());
+            let commands: Vec<Command> =
+                step["commands"].as_array().expect("a script that parses").iter().map(command).collect();
+            doc.set_now(step["now"].as_u64().expect("a script that parses"));
             doc.change(|tx| apply(tx, &commands)).unwrap_or_else(|error| panic!("{step}: {error}"));
             if let Some(message) = step["message"].as_str() {
                 doc.commit(Some(message));
@@ -121,9 +128,9 @@ fn run(script: &Json) -> Json {
             updates.push(hex(&doc.take_batch().encode()));
         } else {
             let saved = docs[number(&step["from"])].save();
-            let mut saved = Doc::load(ReplicaId::from(0), &saved).unwrap();
+            let mut saved = Doc::load(ReplicaId::from(0), &saved).expect("a script that parses");
             let batch = saved.batch_since(&VersionVector::new());
-            docs[number(&step["to"])].import_batch(&batch).unwrap();
+            docs[number(&step["to"])].import_batch(&batch).expect("a script that parses");
         }
     }
     let saves: Vec<String> = docs.iter_mut().map(|doc| hex(&doc.save())).collect();
@@ -135,11 +142,11 @@ fn run(script: &Json) -> Json {
 fn the_script_makes_the_same_bytes_as_ever() {
     let found = run(&read("script.json"));
     if std::env::var_os("SELVEDGE_WRITE_GOLDEN").is_some() {
-        fs::write(file("script.golden.json"), format!("{found:#}\n")).unwrap();
+        fs::write(file("script.golden.json"), format!("{found:#}\n")).expect("a script that parses");
     }
     let golden = read("script.golden.json");
     for part in ["updates", "saves", "views"] {
-        let (found, golden) = (found[part].as_array().unwrap(), golden[part].as_array().unwrap());
+        let (found, golden) = (found[part].as_array().expect("a script that parses"), golden[part].as_array().unwrap());
         assert_eq!(found.len(), golden.len(), "{part}");
         for (number, (found, golden)) in found.iter().zip(golden).enumerate() {
             assert_eq!(found, golden, "{part}, number {number}");
