@@ -108,8 +108,9 @@ fn command(json: &Json) -> Command {
 fn run(script: &Json) -> Json {
     let Plain::Map(init) = plain(&script["init"]) else { panic!("init is an object") };
     let ids = script["replicas"].as_array().expect("a script that parses").iter();
-    let mut docs: Vec<Doc> =
-        ids.map(|id| Doc::new(id.as_str().expect("a script that parses").parse().unwrap())).collect();
+    let mut docs: Vec<Doc> = ids
+        .map(|id| Doc::new(id.as_str().expect("a script that parses").parse().expect("a script that parses")))
+        .collect();
     let mut updates = Vec::new();
     for doc in &mut docs {
         assert!(doc.init(|tx| fill_root(tx, &init)).expect("a script that parses"));
@@ -146,7 +147,10 @@ fn the_script_makes_the_same_bytes_as_ever() {
     }
     let golden = read("script.golden.json");
     for part in ["updates", "saves", "views"] {
-        let (found, golden) = (found[part].as_array().expect("a script that parses"), golden[part].as_array().unwrap());
+        let (found, golden) = (
+            found[part].as_array().expect("a script that parses"),
+            golden[part].as_array().expect("a script that parses"),
+        );
         assert_eq!(found.len(), golden.len(), "{part}");
         for (number, (found, golden)) in found.iter().zip(golden).enumerate() {
             assert_eq!(found, golden, "{part}, number {number}");
