@@ -38,6 +38,12 @@ where
     runner.min_tests_passed(tests).quickcheck(Property(property));
 }
 
+/// The random script that belongs to a seed, as JSON.
+pub fn draw(seed: u64) -> String {
+    let script = Script::arbitrary(&mut Gen::from_size_and_seed(100, seed));
+    serde_json::to_string(&script).unwrap_or_else(|error| error.to_string())
+}
+
 struct Property<T>(fn(&T) -> Result<(), String>);
 
 impl<T: Arbitrary + Serialize + Debug> quickcheck::Testable for Property<T> {
@@ -112,7 +118,7 @@ impl Arbitrary for Plain {
 /// An edit of a container of this kind.
 pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
     let (index, len) = (u16::arbitrary(g), below(g, 4) as u16);
-    let key = below(g, 6) as u8;
+    let key = below(g, 10) as u8;
     match of {
         ContainerKind::Map => match below(g, 7) {
             0..3 => What::MapSet { key, value: Plain::arbitrary(g) },
@@ -299,7 +305,12 @@ pub struct Branches(pub [Vec<Edit>; 4]);
 impl Branches {
     /// Branches that edit one container of this kind.
     pub fn of(g: &mut Gen, kind: ContainerKind) -> Self {
-        let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| Edit { at: 0, what: what(g, kind) }).collect();
+        // Deleting the container's own key in the root takes back what was seen in it.
+        let edit = |g: &mut Gen| match below(g, 8) {
+            0 => Edit { at: 1, what: What::MapDelete { key: 4 + kind as u8 } },
+            _ => Edit { at: 0, what: what(g, kind) },
+        };
+        let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| edit(g)).collect();
         Self([edits(g), edits(g), edits(g), edits(g)])
     }
 }

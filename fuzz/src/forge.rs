@@ -270,20 +270,41 @@ impl Arbitrary for ForgedChange {
     }
 }
 
+/// Makes all operations act on one container, so that much is concurrent at one place.
+fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
+    let (kind, codes): (_, &[u8]) = match below(g, 9) {
+        0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3]),
+        3..6 => (ContainerKind::List, &[2, 3, 4, 4, 5, 6, 6, 7]),
+        6 => (ContainerKind::Counter, &[12]),
+        7 => (ContainerKind::Set, &[13, 13, 14]),
+        _ => (ContainerKind::Register, &[10, 10, 11]),
+    };
+    let mut mentioned = [false; AUTHORS as usize];
+    for change in changes {
+        change.garbage = None;
+        for op in &mut change.ops {
+            let first = !std::mem::replace(&mut mentioned[usize::from(change.author % AUTHORS)], true);
+            op.declare = first.then_some((0, ForgedKey::Name(0), kind));
+            (op.container, op.what) = (1, codes[below(g, codes.len())]);
+            (op.pos, op.len) = (below(g, 6) as u8, 1 + below(g, 3) as u8);
+            if kind == ContainerKind::List && !first && one_in(g, 5) {
+                // A counter in an element that may be there, or not yet.
+                let key = ForgedKey::Element(u8::arbitrary(g), below(g, 8) as u8);
+                (op.declare, op.what) = (Some((1, key, ContainerKind::Counter)), 12);
+            } else if first && matches!(kind, ContainerKind::Text | ContainerKind::List) {
+                // Something to begin with.
+                (op.what, op.pos, op.len) = (codes[0] + if kind == ContainerKind::List { 2 } else { 0 }, 0, 3);
+            }
+        }
+    }
+}
+
 impl Arbitrary for Recipe {
     fn arbitrary(g: &mut Gen) -> Self {
         let count = 1 + below(g, 24);
         let mut changes: Vec<ForgedChange> = (0..count).map(|_| ForgedChange::arbitrary(g)).collect();
-        if one_in(g, 2) {
-            // All on few containers, so that much is concurrent at one place.
-            for change in &mut changes {
-                for op in &mut change.ops {
-                    op.container %= 2;
-                    if let Some((parent, ..)) = &mut op.declare {
-                        *parent = 0;
-                    }
-                }
-            }
+        if !one_in(g, 3) {
+            focus(g, &mut changes);
         }
         Self { changes }
     }

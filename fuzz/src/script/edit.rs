@@ -5,7 +5,8 @@ use selvedge::{ContainerKind, Doc, EditError, Handle, Transaction, Value};
 
 use super::{Edit, Failure, Plain, What};
 
-const KEYS: [&str; 6] = ["a", "b", "text", "list", "é😀", ""];
+/// Keys of maps; some are the names of root containers too, so that the root map meets them.
+const KEYS: [&str; 10] = ["a", "b", "é😀", "", "map", "list", "text", "register", "counter", "set"];
 
 fn key(number: u8) -> &'static str {
     KEYS[usize::from(number) % KEYS.len()]

@@ -6,9 +6,6 @@ use std::rc::Rc;
 use selvedge::op::{Batch, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun};
 use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
-/// The operations known at the end of a change, and the depth there.
-type Known = (Rc<BTreeSet<OpId>>, u64);
-
 /// What an operation has seen.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -96,6 +93,9 @@ struct Raw {
     runs: Option<Vec<(u32, Deed, u64)>>,
 }
 
+/// The operations known at the end of a change, itself included, and the depth of its last operation.
+type Known = (Rc<BTreeSet<OpId>>, u64);
+
 /// All logs, read.
 pub(super) struct History {
     logs: BTreeMap<ReplicaId, Vec<Raw>>,
@@ -140,7 +140,7 @@ impl History {
         for (replica, changes) in self.logs {
             waiting.extend(changes.into_iter().map(|change| (replica, change)));
         }
-        // What is known at the end of every change that is done: the operations up to there, and the depth.
+        // The end of every change that is done.
         let mut done: BTreeMap<(ReplicaId, u64), Known> = BTreeMap::new();
         let mut ordered = Vec::new();
         while !waiting.is_empty() {
