@@ -3,9 +3,10 @@
 
 use selvedge::clock::Hlc;
 use selvedge::codec::{put_bytes, put_u64};
-use selvedge::op::{Batch, Change, Dep, LogHead, Segment, put_frame};
-use selvedge::{Doc, ReplicaId, VersionVector};
+use selvedge::op::{Batch, BodyWriter, Change, ContainerDecl, Dep, Key, LogHead, LogNames, OpRun, Segment, put_frame};
+use selvedge::{ContainerKind, Doc, ReplicaId, VersionVector};
 use selvedge_fuzz::bytes::exercise;
+use selvedge_fuzz::spec::Spec;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -80,6 +81,30 @@ fn names_count_towards_the_size_of_a_change() -> Outcome {
     let name = "n".repeat(4 << 20);
     assert!(doc.change(|tx| tx.text(&name).insert(0, &large)).is_err());
     assert!(doc.change(|tx| tx.text(&name).insert(0, "x").and_then(|()| tx.text(&name).insert(0, &large))).is_err());
+    exercise(&mut doc)?;
+    Ok(())
+}
+
+/// Nesting is allowed down to a depth, for forged changes and for our own alike.
+#[test]
+fn nesting_ends_at_the_same_depth_for_everybody() -> Outcome {
+    let (mut names, mut ops) = (LogNames::default(), 0);
+    let mut writer = BodyWriter::new(&names);
+    for parent in 0..130 {
+        let decl = ContainerDecl { parent, key: Key::Name("m".to_owned()), kind: ContainerKind::Map };
+        let container = names.declare(decl);
+        writer.push(&mut names, container, &OpRun::MapSet { key: "depth", value: i64::from(container).into() });
+        ops += 1;
+    }
+    let body = writer.finish(&mut names);
+    let change = sealed(&mut LogHead::default(), 0, &[], ops, &body);
+    let batch = Batch { segments: vec![segment(1, 0, &[change])] };
+    let mut doc = Doc::new(ReplicaId::from(2));
+    let imported = doc.import_batch(&batch)?;
+    let spec = Spec::read(&batch)?;
+    assert_eq!(imported.invalid, spec.invalid());
+    assert_eq!(imported.invalid.len(), 2, "containers 129 and 130");
+    assert_eq!(doc.to_json(), spec.to_json());
     exercise(&mut doc)?;
     Ok(())
 }
