@@ -63,8 +63,8 @@ impl Step {
         match self {
             Self::Fmt | Self::Clippy | Self::Binaries | Self::Build => &[],
             Self::Rust => &[Self::Binaries],
-            Self::Wasm | Self::Pack => &[Self::Build],
-            Self::Ts | Self::E2e => &[Self::Binaries, Self::Build],
+            Self::Wasm | Self::Ts => &[Self::Build],
+            Self::Pack | Self::E2e => &[Self::Binaries, Self::Build],
         }
     }
 
@@ -86,7 +86,7 @@ impl Step {
 /// Runs the steps named, or all.
 pub(crate) fn run(repo: &Repo, named: &[Step], keep_going: bool) -> Result<ExitCode> {
     let steps = selection(named);
-    let needs = Needs { build: steps.contains(&Step::Build), browser: steps.contains(&Step::E2e) };
+    let needs = Needs { build: steps.contains(&Step::Build), browser: steps.contains(&Step::E2e) || steps.contains(&Step::Pack) };
     let ready = setup::run(repo, needs)?;
     let mut table: Vec<(Step, Outcome, Duration)> = Vec::new();
     for step in steps {

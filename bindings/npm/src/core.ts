@@ -82,6 +82,8 @@ export interface CoreReplica {
   save(): Uint8Array;
   /** Everything as one record. */
   everything(): Uint8Array;
+  /** Whether `everything` says as much as the records that the document was opened from. */
+  isWhole(): boolean;
   importSaved(bytes: Uint8Array, clock: number): boolean;
   conflicts(handle: number, key: string | undefined): Scalar[];
 

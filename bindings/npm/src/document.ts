@@ -14,12 +14,12 @@ import { SelvedgeError } from "./error.js";
 import { CounterView, ListView, MapView, RegisterView, SetView, TextView } from "./handles.js";
 import { Mirror, type TextChanges } from "./mirror.js";
 import { normalise } from "./normalise.js";
-import type { RecordStore } from "./store/store.js";
+import type { Lease, RecordStore } from "./store/store.js";
 import type {
   ChangeEvent, CounterHandle, Doc, ListHandle, MapHandle, Path, Peer, Presence, RegisterHandle, Scalar, SetHandle, Snapshot,
   Status, TextHandle, Unsubscribe, Value,
 } from "./types.js";
-import { pathName } from "./util.js";
+import { pathName, toHex } from "./util.js";
 import { defineKey } from "./view.js";
 
 /** Largest presence value, in bytes of JSON. */
@@ -45,7 +45,8 @@ export class DocumentObject<T extends object> implements Doc<T> {
   readonly #core: CoreReplica;
   readonly #mirror: Mirror;
   readonly #driver: Driver;
-  readonly #release: () => Promise<void>;
+  readonly #store: RecordStore;
+  readonly #lease: Lease;
   #links: Links | null = null;
   #tx: Transaction | null = null;
   #listeners = new Set<Listener>();
@@ -59,19 +60,22 @@ export class DocumentObject<T extends object> implements Doc<T> {
   #offline = false;
   #linkError: SelvedgeError | null = null;
   #closed: Promise<void> | null = null;
+  #compacting: Promise<void> = Promise.resolve();
   readonly #onPage = (event: Event) => this.#pageEvent(event);
 
-  constructor(core: CoreReplica, name: string, replica: string, store: RecordStore, release: () => Promise<void>) {
+  constructor(core: CoreReplica, name: string, lease: Lease, store: RecordStore) {
     this.#core = core;
     this.name = name;
-    this.replica = replica;
-    this.#release = release;
+    this.replica = toHex(lease.replica);
+    this.#store = store;
+    this.#lease = lease;
     this.#mirror = new Mirror(core.view());
     this.#driver = new Driver(core, name, store, {
       changed: () => this.#takePatches(false),
       statusChanged: () => this.#refreshStatus(),
       presenceChanged: () => this.#tellPresence(),
       error: (error) => this.report(error),
+      forked: () => void lease.retire().catch((error: SelvedgeError) => this.report(error)),
     });
     this.presence = { set: (key, value) => this.#setPresence(key, value), others: () => this.#driver.peers() };
     this.#status = this.#makeStatus();
@@ -280,6 +284,12 @@ export class DocumentObject<T extends object> implements Doc<T> {
     this.#driver.edited();
   }
 
+  /** For `open`: puts the stored records up to number `last` together, in the background. */
+  compact(last: number): void {
+    this.#compacting = this.#store.compact(this.name, last, this.#core.everything())
+      .catch((error: SelvedgeError) => this.report(error));
+  }
+
   offline(on: boolean): void {
     this.#checkOpen();
     if (this.#offline === on) return;
@@ -314,8 +324,10 @@ export class DocumentObject<T extends object> implements Doc<T> {
       this.#driver.flush();
       this.#links?.stop();
       await this.#driver.close();
+      await this.#compacting;
     } finally {
-      await this.#release();
+      this.#lease.release();
+      await this.#store.close();
       this.#refreshStatus();
       this.#listeners.clear();
     }

@@ -24,6 +24,8 @@ export interface DriverEvents {
   statusChanged(): void;
   presenceChanged(): void;
   error(error: SelvedgeError): void;
+  /** Somebody else wrote with our id. */
+  forked(): void;
 }
 
 interface Unsaved {
@@ -214,6 +216,7 @@ export class Driver implements Switchboard {
         this.#notePresence(effect.owner, effect.user ?? null, effect.key, effect.value);
         break;
       case "refused":
+        if (effect.code === REFUSED_FORK) this.#events.forked();
         this.#events.error(new SelvedgeError("relay", `the relay refuses ${this.#name}: ${effect.text}`, {
           closeCode: effect.code,
           hint: effect.code === REFUSED_FORK ? "Reload the page: it goes on with a writer's id of its own." : "",

@@ -13,8 +13,10 @@ import { IndexedDbStore } from "./store/indexeddb.js";
 import { MemoryStore } from "./store/memory.js";
 import { freshLease, type Lease, type RecordStore } from "./store/store.js";
 import type { Doc, OpenOptions } from "./types.js";
-import { isLone, toHex } from "./util.js";
+import { isLone } from "./util.js";
 
+/** Beyond this, a document's records are put together when it is opened. */
+const MANY_RECORDS = 256;
 const OPTIONS = ["relay", "token", "init", "store", "tabs", "webSocket"];
 
 /**
@@ -82,11 +84,9 @@ async function start<T extends object>(
   } catch (error) {
     throw fromCore(error);
   }
-  const document = new DocumentObject<T>(core, name, toHex(lease.replica), store, async () => {
-    lease.release();
-    await store.close();
-  });
+  const document = new DocumentObject<T>(core, name, lease, store);
   if (fresh) document.initialised();
+  if (records.length > MANY_RECORDS && core.isWhole()) document.compact(records.at(-1)?.index ?? 0);
   return document;
 }
 

@@ -193,6 +193,24 @@ test("listeners: at once, when their part changes, in order, and they may change
   await doc.close();
 });
 
+test("a large import changes the view as many small ones do", async () => {
+  const [a, b, c] = [await memory({ l: [] }), await memory(), await memory()];
+  b.import(a.save());
+  c.import(a.save());
+  for (let round = 0; round < 400; round++) {
+    a.change((d) => {
+      d.l.splice(round % (d.l.length + 1), 0, { n: round, inner: [round] });
+      if (round % 3 === 0) d.l[0].inner.push("x");
+      if (round % 5 === 4) d.l.splice(round % d.l.length, 1);
+      if (round % 7 === 6) a.list("l").move(d.l.length - 1, 0);
+    });
+    c.import(a.save());
+  }
+  b.import(a.save());
+  for (const copy of [b, c]) assert.deepEqual(copy.value, a.value);
+  for (const doc of [a, b, c]) await doc.close();
+});
+
 test("values written at the same time can be read, on every copy the same", async () => {
   const [a, b] = [await memory(), await memory()];
   a.change((d) => void (d.k = "a"));

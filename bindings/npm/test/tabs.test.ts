@@ -206,3 +206,34 @@ test("names and options are checked", async () => {
   }
   await assert.rejects(open("a", { init: { when: new Date() } }), { code: "unsupported-value", path: "init.when" });
 });
+
+test("many records are put together when the document is opened, whatever other tabs do", async () => {
+  const [doc] = (await tabs(1)) as [Doc<Any>];
+  for (let n = 0; n < 300; n++) {
+    doc.text("t").append(`${n % 10}`);
+    await doc.until("saved");
+  }
+  const { name, value, version } = doc;
+  await doc.close();
+  const count = () => new Promise<number>((resolve) => {
+    const request = indexedDB.open("selvedge");
+    request.onsuccess = () => {
+      const counting = request.result.transaction("records").objectStore("records").count();
+      counting.onsuccess = () => {
+        request.result.close();
+        resolve(counting.result);
+      };
+    };
+  });
+  assert.equal(await count(), 300);
+  const both = await Promise.all([open<Any>(name), open<Any>(name)]);
+  opened.push(...both);
+  both.forEach((one, i) => one.set("tags").add(i));
+  for (const one of both) await becomes(() => one.value, { tags: [0, 1], ...(value as Any) });
+  await close(both);
+  assert.ok((await count()) <= 6);
+  const again = await open<Any>(name);
+  opened.push(again);
+  assert.deepEqual(again.value, { tags: [0, 1], ...(value as Any) });
+  assert.ok(Object.entries(version).every(([replica, end]) => again.version[replica] === end));
+});

@@ -32,6 +32,8 @@ struct Inner {
     doc: Doc,
     engine: Engine,
     view: View,
+    /// Whether everything that the records held is in the document.
+    whole: bool,
 }
 
 #[wasm_bindgen]
@@ -47,19 +49,17 @@ impl Replica {
         let name = DocName::new(name).map_err(|error| fail("invalid-use", &error.to_string()))?;
         let id: [u8; 16] = replica.try_into().map_err(|_| misuse("a replica id has 16 bytes"))?;
         let id = ReplicaId::from_bytes(id);
-        let mut doc = Doc::new(id);
-        doc.set_now(millis(now));
+        let mut batches = Vec::new();
         for (number, record) in records.iter().enumerate() {
-            let what = || format!("record {name}/{number} cannot be read; nothing was changed");
             let record: &Uint8Array = record.dyn_ref().ok_or_else(|| misuse("a record is a Uint8Array"))?;
-            let batch = Batch::decode(&record.to_vec()).map_err(|error| decode_error(&what(), &error))?;
-            doc.import_batch(&batch).map_err(|error| decode_error(&what(), &error))?;
+            batches.push(Batch::decode(&record.to_vec()).map_err(|error| unreadable(&name, number, &error))?);
         }
+        let (mut doc, whole) = restore(&name, id, millis(now), batches)?;
         doc.record_patches(true);
         let mut engine = Engine::new(Config::client());
         let state = DocState { logs: doc.log_states() };
         engine.handle(millis(clock), Input::Opened { doc: name.clone(), state, presence_owner: Some(id) });
-        Ok(Self { inner: RefCell::new(Inner { name, doc, engine, view: View::default() }) })
+        Ok(Self { inner: RefCell::new(Inner { name, doc, engine, view: View::default(), whole }) })
     }
 
     /// Tells the document the time of day.
@@ -100,7 +100,7 @@ impl Replica {
     pub fn take_patches(&self) -> Result<Array, JsValue> {
         self.with(|inner| {
             let patches = inner.doc.take_patches();
-            Ok(inner.view.patches(&inner.doc, patches))
+            Ok(inner.view.patches(&inner.doc, &patches))
         })
     }
 
@@ -123,6 +123,12 @@ impl Replica {
     /// The whole document as one record.
     pub fn everything(&self) -> Result<Vec<u8>, JsValue> {
         self.with(|inner| Ok(inner.doc.batch_since(&VersionVector::new()).encode()))
+    }
+
+    /// Whether `everything` says as much as the records that the document was opened from.
+    #[wasm_bindgen(js_name = isWhole)]
+    pub fn is_whole(&self) -> Result<bool, JsValue> {
+        self.with(|inner| Ok(inner.whole))
     }
 
     /// Merges a file; whether anything in it was new.
@@ -278,6 +284,26 @@ impl Inner {
         }
         Ok(out)
     }
+}
+
+/// A document from its records, and whether nothing in them was left out: changes that wait for others, or a fork.
+fn restore(name: &DocName, id: ReplicaId, now: u64, batches: Vec<Batch>) -> Result<(Doc, bool), JsValue> {
+    let all = Batch { segments: batches.iter().flat_map(|batch| batch.segments.iter().cloned()).collect() };
+    let mut doc = Doc::new(id);
+    doc.set_now(now);
+    if let Ok(imported) = doc.import_batch(&all) {
+        return Ok((doc, imported.pending_bytes == 0 && imported.forks.is_empty()));
+    }
+    // One of them does not fit: which?
+    let mut doc = Doc::new(id);
+    for (number, batch) in batches.iter().enumerate() {
+        doc.import_batch(batch).map_err(|error| unreadable(name, number, &error))?;
+    }
+    Ok((doc, false))
+}
+
+fn unreadable(name: &DocName, number: usize, error: &DecodeError) -> JsValue {
+    decode_error(&format!("record {name}/{number} cannot be read; nothing was changed"), error)
 }
 
 /// What `batch` has between two versions, so that every change stands behind what it depends on.

@@ -17,6 +17,8 @@ use crate::slots;
 #[derive(Debug, Default)]
 pub(crate) struct View {
     told: Handles,
+    /// Told for the first time in the call that is being made.
+    fresh: Handles,
 }
 
 /// Containers, in the order in which they were added.
@@ -47,11 +49,15 @@ impl Handles {
     }
 }
 
+/// In a call with more patches than this, lists that changed are told as a whole: to look up the containers in them
+/// one by one costs more.
+const FEW_PATCHES: usize = 256;
+
 /// What the patches of one call leave to be settled at their end.
 #[derive(Default)]
 struct Unsettled {
     keys: BTreeSet<(Handle, String)>,
-    /// Lists that containers came into: all of their elements are told.
+    /// Lists of which all elements are told.
     lists: Handles,
     /// Counters, registers and sets: they are told as a whole.
     wholes: Handles,
@@ -60,64 +66,79 @@ struct Unsettled {
 impl View {
     /// Everything, from the root.
     pub(crate) fn whole(&mut self, doc: &Doc) -> JsValue {
-        self.told = Handles::default();
+        *self = Self::default();
         self.container(doc, Handle::ROOT, ContainerKind::Map)
     }
 
     /// What changed since the last call.
-    pub(crate) fn patches(&mut self, doc: &Doc, patches: Vec<Patch>) -> Array {
+    pub(crate) fn patches(&mut self, doc: &Doc, patches: &[Patch]) -> Array {
         let (out, mut unsettled) = (Array::new(), Unsettled::default());
-        for patch in &patches {
-            if let PatchKind::ListInsert { values, .. } = &patch.kind
-                && values.iter().flatten().any(|value| matches!(value, PatchValue::Container { .. }))
-            {
-                unsettled.lists.insert(patch.container);
+        self.fresh = Handles::default();
+        let mut seen = Handles::default();
+        for (number, patch) in patches.iter().enumerate() {
+            let at = patch.container;
+            if seen.insert(at) {
+                note_above(doc, patch, &mut unsettled.keys);
+                if patches.len() > FEW_PATCHES && doc.kind(at) == ContainerKind::List {
+                    unsettled.lists.insert(at);
+                }
             }
-            if let PatchKind::ListSet { value: Some(PatchValue::Container { .. }), .. } = &patch.kind {
-                unsettled.lists.insert(patch.container);
+            // What is told for the first time in this call is told as it is in the end.
+            if self.told.contains(at) && !self.fresh.contains(at) && !unsettled.lists.contains(at) {
+                self.patch(doc, patch, &patches[number + 1..], &out, &mut unsettled);
             }
-        }
-        let mut above = Handles::default();
-        for patch in patches {
-            if above.insert(patch.container) {
-                note_above(doc, &patch, &mut unsettled.keys);
-            }
-            self.patch(patch, &out, &mut unsettled);
         }
         self.settle(doc, &out, unsettled);
         out
     }
 
-    fn patch(&self, patch: Patch, out: &Array, unsettled: &mut Unsettled) {
+    fn patch(&mut self, doc: &Doc, patch: &Patch, later: &[Patch], out: &Array, unsettled: &mut Unsettled) {
         let at = patch.container;
-        if !self.told.contains(at) {
-            return;
-        }
-        let whole_list = unsettled.lists.contains(at);
-        match patch.kind {
-            PatchKind::MapSet { key, .. } => drop(unsettled.keys.insert((at, key))),
-            PatchKind::ListInsert { index, values } if !whole_list => {
-                let values: Array = values.iter().map(|value| patch_value(value.as_ref())).collect();
-                emit(out, "listInsert", at, &[index.into(), values.into()]);
+        match &patch.kind {
+            PatchKind::MapSet { key, .. } => drop(unsettled.keys.insert((at, key.clone()))),
+            PatchKind::ListInsert { index, values } => {
+                let slot = |(i, value): (usize, &Option<PatchValue>)| {
+                    self.element(doc, at, *index + i as u32, value.as_ref(), later)
+                };
+                let slots: Array = values.iter().enumerate().map(slot).collect();
+                emit(out, "listInsert", at, &[(*index).into(), slots.into()]);
             }
-            PatchKind::ListDelete { index, len } if !whole_list => {
-                emit(out, "listDelete", at, &[index.into(), len.into()]);
+            PatchKind::ListDelete { index, len } => {
+                emit(out, "listDelete", at, &[(*index).into(), (*len).into()]);
             }
-            PatchKind::ListSet { index, value } if !whole_list => {
-                emit(out, "listSet", at, &[index.into(), patch_value(value.as_ref())]);
+            PatchKind::ListSet { index, value } => {
+                let slot = self.element(doc, at, *index, value.as_ref(), later);
+                emit(out, "listSet", at, &[(*index).into(), slot]);
             }
             PatchKind::TextInsert { index_utf16, text, .. } => {
-                emit(out, "textSplice", at, &[index_utf16.into(), 0.into(), text.into()]);
+                emit(out, "textSplice", at, &[(*index_utf16).into(), 0.into(), text.into()]);
             }
             PatchKind::TextDelete { index_utf16, len_utf16, .. } => {
-                emit(out, "textSplice", at, &[index_utf16.into(), len_utf16.into(), "".into()]);
+                emit(out, "textSplice", at, &[(*index_utf16).into(), (*len_utf16).into(), "".into()]);
             }
             PatchKind::Counter { .. }
             | PatchKind::Register { .. }
             | PatchKind::SetAdd { .. }
             | PatchKind::SetRemove { .. } => drop(unsettled.wholes.insert(at)),
-            _ => {}
         }
+    }
+
+    /// What an element shows that a patch told of. A container is looked up where the element is in the end; one that
+    /// is gone by then reads as null until a later patch takes it away.
+    fn element(&mut self, doc: &Doc, list: Handle, index: u32, value: Option<&PatchValue>, later: &[Patch]) -> JsValue {
+        if !matches!(value, Some(PatchValue::Container { .. })) {
+            return patch_value(value);
+        }
+        let mut index = index;
+        for patch in later.iter().filter(|patch| patch.container == list) {
+            match &patch.kind {
+                PatchKind::ListInsert { index: at, values } if *at <= index => index += values.len() as u32,
+                PatchKind::ListDelete { index: at, len } if at + len <= index => index -= len,
+                PatchKind::ListDelete { index: at, .. } if *at <= index => return JsValue::NULL,
+                _ => {}
+            }
+        }
+        doc.list_at(list).entry(index as usize).map_or(JsValue::NULL, |entry| self.slot(doc, entry))
     }
 
     fn settle(&mut self, doc: &Doc, out: &Array, unsettled: Unsettled) {
@@ -163,6 +184,7 @@ impl View {
         set(&object, "handle", &handle.to_u32().into());
         set(&object, "kind", &(kind as u32).into());
         if self.told.insert(handle) {
+            self.fresh.insert(handle);
             let content = match kind {
                 ContainerKind::Map => self.entries(doc, handle).into(),
                 ContainerKind::List => self.elements(doc, handle).into(),

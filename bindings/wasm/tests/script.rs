@@ -2,6 +2,8 @@
 //! `script.golden.json`; `npm run test:wasm` runs it in wasm and compares with the same file. To write the file anew
 //! after a deliberate change of the format: `SELVEDGE_WRITE_GOLDEN=1 cargo test -p selvedge-wasm`.
 
+#![allow(clippy::unwrap_used, reason = "a script that does not parse is a failed test")]
+
 use std::fs;
 use std::path::PathBuf;
 

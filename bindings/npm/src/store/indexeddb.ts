@@ -21,6 +21,8 @@ interface Row {
   bytes: Uint8Array;
   /** Of place and bytes: what comes back is what was written, or an error. */
   checksum: number;
+  /** Whether it stands for all records before it as well. */
+  whole?: boolean;
 }
 
 export class IndexedDbStore implements RecordStore {
@@ -55,13 +57,24 @@ export class IndexedDbStore implements RecordStore {
       const range = IDBKeyRange.bound([doc, from], [doc, Infinity]);
       return result<Row[]>(tx.objectStore("records").getAll(range));
     });
-    return rows.map(({ index, bytes, checksum: sum }, i) => {
-      if (index !== from + i || !(bytes instanceof Uint8Array) || sum !== checksum(doc, index, bytes)) {
-        throw new SelvedgeError("malformed", `IndexedDB database ${DATABASE}, record ${doc}/${from + i}: it is missing or damaged`, {
+    let next = from;
+    return rows.map(({ index, bytes, checksum: sum, whole }) => {
+      const follows = index === next || whole === true;
+      if (!follows || !(bytes instanceof Uint8Array) || sum !== checksum(doc, index, bytes)) {
+        throw new SelvedgeError("malformed", `IndexedDB database ${DATABASE}, record ${doc}/${next}: it is missing or damaged`, {
           hint: "Nothing was changed. Open the document on another device, or delete this site's data to fetch it anew.",
         });
       }
+      next = index + 1;
       return { index, bytes };
+    });
+  }
+
+  async compact(doc: string, last: number, bytes: Uint8Array): Promise<void> {
+    await this.#run("readwrite", "compact", (tx) => {
+      const store = tx.objectStore("records");
+      store.delete(IDBKeyRange.bound([doc, 0], [doc, last]));
+      store.add({ doc, index: last, bytes, checksum: checksum(doc, last, bytes), whole: true } satisfies Row);
     });
   }
 
@@ -87,7 +100,7 @@ export class IndexedDbStore implements RecordStore {
       result<{ replica: Uint8Array }[]>(tx.objectStore("replicas").getAll(IDBKeyRange.bound([doc], [doc, []]))));
     for (const { replica } of pool) {
       const release = await hold(locks, doc, replica);
-      if (release) return { replica, release };
+      if (release) return this.#leased(doc, replica, release);
     }
     const replica = randomBytes(16);
     const release = await hold(locks, doc, replica);
@@ -95,7 +108,12 @@ export class IndexedDbStore implements RecordStore {
     await this.#run("readwrite", "lease", (tx) => {
       tx.objectStore("replicas").put({ doc, id: toHex(replica), replica });
     });
-    return { replica, release };
+    return this.#leased(doc, replica, release);
+  }
+
+  #leased(doc: string, replica: Uint8Array, release: () => void): Lease {
+    const retire = () => this.#run("readwrite", "retire", (tx) => void tx.objectStore("replicas").delete([doc, toHex(replica)]));
+    return { replica, release, retire };
   }
 
   async close(): Promise<void> {

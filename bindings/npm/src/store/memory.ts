@@ -29,6 +29,10 @@ export class MemoryStore implements RecordStore {
     return Promise.resolve([...this.#records.keys()].sort());
   }
 
+  compact(): Promise<void> {
+    return Promise.resolve();
+  }
+
   lease(): Promise<Lease> {
     return Promise.resolve(freshLease());
   }

@@ -11,7 +11,7 @@ import { randomBytes } from "../util.js";
 
 /** A record as it was appended. */
 export interface StoredRecord {
-  /** Its number in the document's log, from 0, without gaps. */
+  /** Its number in the document's log, from 0. Numbers are missing only before one that stands for them. */
   readonly index: number;
   readonly bytes: Uint8Array;
 }
@@ -26,6 +26,8 @@ export interface Append {
 export interface Lease {
   readonly replica: Uint8Array;
   release(): void;
+  /** Nobody may use this id again: two writers did. */
+  retire(): Promise<void>;
 }
 
 export interface RecordStore {
@@ -34,6 +36,8 @@ export interface RecordStore {
   append(records: readonly Append[]): Promise<void>;
   read(doc: string, from: number): Promise<StoredRecord[]>;
   documents(): Promise<string[]>;
+  /** Puts `bytes`, which say all that the records up to number `last` say, in their place. */
+  compact(doc: string, last: number, bytes: Uint8Array): Promise<void>;
   /** An id that wrote to this document before and is free, or a fresh one. Take it before reading the records. */
   lease(doc: string): Promise<Lease>;
   /** Called when the store lost what it held (evicted, deleted): everything must be appended again. */
@@ -45,5 +49,5 @@ export interface RecordStore {
 
 /** An id that nobody ever used. */
 export function freshLease(): Lease {
-  return { replica: randomBytes(16), release: () => undefined };
+  return { replica: randomBytes(16), release: () => undefined, retire: () => Promise.resolve() };
 }
