@@ -74,7 +74,11 @@ export class DocumentObject<T extends object> implements Doc<T> {
       changed: () => this.#takePatches(false),
       statusChanged: () => this.#refreshStatus(),
       presenceChanged: () => this.#tellPresence(),
-      error: (error) => this.report(error),
+      error: (error) => {
+        // The relay lives on but refuses the document: the status says so until it is open there.
+        if (error.code === "relay") this.#linkError = error;
+        this.report(error);
+      },
       forked: () => void lease.retire().catch((error: SelvedgeError) => this.report(error)),
     });
     this.presence = { set: (key, value) => this.#setPresence(key, value), others: () => this.#driver.peers() };

@@ -161,7 +161,7 @@ export class Driver implements Switchboard {
     this.#input(() => this.#schedule());
     this.#input(() => this.#events.changed());
     if (seen.has("presence")) this.#events.presenceChanged();
-    if (seen.has("status") || seen.has("persist")) this.#events.statusChanged();
+    if (seen.has("status") || seen.has("persist") || seen.has("refused")) this.#events.statusChanged();
   }
 
   /** A call into the core that nobody waits for: what goes wrong is reported, and after a panic nothing goes on. */
