@@ -86,7 +86,10 @@ impl Step {
 /// Runs the steps named, or all.
 pub(crate) fn run(repo: &Repo, named: &[Step], keep_going: bool) -> Result<ExitCode> {
     let steps = selection(named);
-    let needs = Needs { build: steps.contains(&Step::Build), browser: steps.contains(&Step::E2e) || steps.contains(&Step::Pack) };
+    let needs = Needs {
+        build: steps.contains(&Step::Build),
+        browser: steps.contains(&Step::E2e) || steps.contains(&Step::Pack),
+    };
     let ready = setup::run(repo, needs)?;
     let mut table: Vec<(Step, Outcome, Duration)> = Vec::new();
     for step in steps {

@@ -5,7 +5,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -22,6 +22,7 @@ if (!existsSync(module)) {
 }
 rmSync(`${root}dist`, { recursive: true, force: true });
 mkdirSync(`${root}dist`);
+for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`${root}../../${licence}`, `${root}dist/${licence}`);
 writeFileSync(glue, withoutUrl(readFileSync(glue, "utf8")));
 const packed = deflateRawSync(readFileSync(module), { level: 9 }).toString("base64");
 writeFileSync(`${root}dist/packed.js`, `export const packed = "${packed}";\n`);
