@@ -8,5 +8,5 @@ use selvedge_fuzz::oracle;
 /// naive specification, to its own save, to the view made of patches, and to a copy that heard it all in another order.
 #[test]
 fn every_script_converges_to_the_specification() {
-    check(300, oracle::check);
+    check(2_000, oracle::check);
 }

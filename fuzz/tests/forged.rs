@@ -8,5 +8,5 @@ use selvedge_fuzz::forge;
 /// specification also on which operations are invalid.
 #[test]
 fn every_copy_reads_a_forged_history_alike() {
-    check(1000, forge::check);
+    check(4_000, forge::check);
 }

@@ -44,7 +44,7 @@ fn damaged_updates(case: &Hostile) -> Result<(), String> {
 
 #[test]
 fn damaged_updates_harm_nobody() {
-    check(300, damaged_updates);
+    check(2_000, damaged_updates);
 }
 
 fn damaged_documents(case: &Hostile) -> Result<(), String> {
@@ -60,7 +60,7 @@ fn damaged_documents(case: &Hostile) -> Result<(), String> {
 
 #[test]
 fn damaged_documents_load_or_fail() {
-    check(300, damaged_documents);
+    check(2_000, damaged_documents);
 }
 
 /// Changes one by one with damage inside, so that headers and bodies are reached; a failed read moves nothing.
@@ -101,5 +101,5 @@ fn damaged_changes(case: &Hostile) -> Result<(), String> {
 
 #[test]
 fn damaged_changes_are_read_or_refused() {
-    check(300, damaged_changes);
+    check(2_000, damaged_changes);
 }

@@ -72,7 +72,7 @@ macro_rules! per_type {
                     Box::new(quickcheck::Arbitrary::shrink(&self.0).map(Self))
                 }
             }
-            check::<Case>(120, |case| laws(&case.0));
+            check::<Case>(500, |case| laws(&case.0));
         }
     )* };
 }
