@@ -59,6 +59,19 @@ export async function until(what, check, limitMs = WAIT_MS) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What `promise` gives, or after so long an error that says what did not happen. */
+export async function within(limitMs, what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${limitMs} ms: ${what}`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** A relay process on loopback; the port stays the same over restarts. */
 export class Relay {
   #child = null;
@@ -93,7 +106,7 @@ export class Relay {
         if (port) resolve(Number(port));
       });
     });
-    const result = await Promise.race([line, ended, pause(WAIT_MS).then(() => "it did not say where it listens")]);
+    const result = await within(WAIT_MS, "the relay says where it listens", Promise.race([line, ended]));
     if (typeof result !== "number") throw new Error(`the relay did not start: ${result}\n${this.log}`);
     this.#port = result;
   }
@@ -105,7 +118,7 @@ export class Relay {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
-    await Promise.race([ended, pause(WAIT_MS).then(() => Promise.reject(new Error(`the relay did not end after ${signal}`)))]);
+    await within(WAIT_MS, `the relay ends after ${signal}`, ended);
   }
 
   get url() {

@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
-import { browser, command, device, pause, Relay, run, Tab, temporaryFolder, trace, until } from "./harness.mjs";
+import { browser, command, device, pause, Relay, run, Tab, temporaryFolder, trace, until, within } from "./harness.mjs";
 import { random } from "./random.mjs";
 
 /** Longest wait for all of it, on a slow machine. */
@@ -24,11 +24,13 @@ function progress({ output }) {
 }
 
 /**
- * Lets the replay run in short spells, because all of it takes about a second, until so many changes are durable, and
- * leaves it at rest. It tells how far it is when half a second has gone by since it last did.
+ * Lets the replay run in short spells, because all of it takes about a second, until so many changes are typed and the
+ * first are durable, and leaves it at rest. It tells how far it is when half a second has gone by since it last did.
  */
-async function typeUntil(replay, durable) {
-  for (let spell = 0; progress(replay).durable < durable; spell += 1) {
+async function typeUntil(replay, goal) {
+  for (let spell = 0; ; spell += 1) {
+    const { typed, durable } = progress(replay);
+    if (typed >= goal && durable > 0) return;
     if (spell > 1000 || replay.child.exitCode !== null) throw new Error(`no middle was found:\n${replay.output.out}${replay.output.err}`);
     replay.child.kill("SIGCONT");
     await pause(SPELL_MS);
@@ -91,8 +93,7 @@ test("a recorded history arrives in full, though the relay is killed half-way", 
   await pause(500);
   await relay.start();
 
-  const code = await Promise.race([replay.done, pause(LIMIT_MS).then(() => "still going on")]);
-  assert.equal(code, 0, replay.output.err);
+  assert.equal(await within(LIMIT_MS, "the replay ends", replay.done), 0, replay.output.err);
   const length = () => tab.page.evaluate(() => globalThis.page.doc.text("text").length);
   await until("the page has all of it", async () => (await length()) === endContent.length, LIMIT_MS);
   await tab.untilShown({ text: endContent });

@@ -6,6 +6,7 @@
  */
 
 import type { CoreContainer, CorePatch, CoreSlot } from "./core.js";
+import { joinRuns } from "./runs.js";
 import type { Scalar, Splice } from "./types.js";
 import { KINDS, makeNode, MapNode, type Node, type Slot, type TextNode } from "./view.js";
 
@@ -30,7 +31,7 @@ export class Mirror {
 
   apply(patches: readonly CorePatch[]): TextChanges {
     const texts: TextChanges = new Map();
-    for (const patch of patches) {
+    for (const patch of joinRuns(patches)) {
       const node = this.#nodes.get(patch[1]);
       if (node) this.#applyOne(node, patch, texts);
     }
