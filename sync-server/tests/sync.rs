@@ -125,6 +125,35 @@ async fn a_power_failure_loses_nothing_acknowledged() {
     }
 }
 
+/// The same at size: 130,000 changes were acknowledged, more are on their way, and the power fails.
+#[tokio::test]
+async fn of_130_000_acknowledged_changes_a_power_failure_takes_none() {
+    const ACKNOWLEDGED: u64 = 130_000;
+    const BURST: u64 = 1_000;
+    let disk = LossyDisk::new();
+    let backend = disk.clone();
+    let store = RedbStore::with_backend("the disk".into(), move || Ok::<_, DatabaseError>(backend.plug_in()));
+    let relay = on_store(store.expect("opens")).await;
+    let mut typist = Client::connected(1, "board", relay.local_addr()).await;
+    while typist.durable.ops() < ACKNOWLEDGED {
+        (0..BURST).for_each(|_| typist.note("x"));
+        typist.until("a burst is durable", Client::is_durable).await;
+    }
+    (0..BURST).for_each(|_| typist.note("not acknowledged"));
+    typist.edit("the last").await;
+    disk.power_failure(Lose::All);
+    let acknowledged = typist.durable.clone();
+    relay.shutdown().await;
+
+    let backend = disk.clone();
+    let store = RedbStore::with_backend("the disk".into(), move || Ok::<_, DatabaseError>(backend.plug_in()));
+    let relay = on_store(store.expect("opens")).await;
+    let mut fresh = Client::connected(2, "board", relay.local_addr()).await;
+    fresh.until("every acknowledged version is there", |fresh| fresh.doc.version().includes(&acknowledged)).await;
+    assert!(acknowledged.ops() >= ACKNOWLEDGED);
+    relay.shutdown().await;
+}
+
 /// A disk whose syncs do nothing.
 #[derive(Debug)]
 struct Unsynced(LossyDisk);
