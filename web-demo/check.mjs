@@ -40,6 +40,9 @@ try {
 process.exitCode = failed ? 1 : 0;
 
 async function check() {
+  await fetch(`${url}/healthz`).catch(() => {
+    throw new Error(`nothing answers at ${url}: start a relay there first (cargo xtask demo)`);
+  });
   const chromium = await browser(scope);
   const name = `check-${Date.now().toString(36)}`;
   say(`opening ${url}/#${name} on two devices`);
