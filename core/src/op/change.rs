@@ -199,11 +199,13 @@ impl LogHead {
             return Err(reader.error("dependency count", DecodeErrorKind::NotCanonical));
         }
         let mut deps: SmallVec<[Dep; 2]> = SmallVec::new();
+        // The order of the dependencies keeps the names that are new here apart.
+        let known = self.names.len();
         for _ in 0..count {
             let name = reader.bounded("dependency name", self.names.len() as u64)? as usize;
             if name == self.names.len() {
                 let replica = reader.replica("dependency replica")?;
-                if self.names.contains(&replica) {
+                if self.names[..known].contains(&replica) {
                     return Err(reader.error("dependency replica", DecodeErrorKind::NotCanonical));
                 }
                 self.names.push(replica);
