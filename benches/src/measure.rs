@@ -2,8 +2,8 @@
 //!
 //! `unsafe` is allowed here, and nowhere else in this workspace: a global allocator that counts cannot be written
 //! without it. It hands every call to the system's allocator unchanged. Always holds: it counts only while `heap` runs,
-//! so that times are those of the plain allocator, and only the thread that runs it: no
-//! peer starts others. The counters are plain cells, which need no allocation themselves.
+//! so that times are those of the plain allocator, and only on its thread: no peer starts others for the work here. The
+//! counters are plain cells, which need no allocation themselves.
 #![allow(unsafe_code, reason = "implements GlobalAlloc, see above")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
