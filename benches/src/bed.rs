@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::measure::{Watch, cpu, heap};
 use crate::peers::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edit, Edits, Script, Trace};
 
 /// Transactions between two looks at the clock.
 const CLOCK_EVERY: usize = 256;
@@ -72,15 +72,15 @@ impl<P: Peer> Bed<P> {
     /// Types a concurrent trace: every writer in a document of its own, which knows what its author knew.
     fn type_together(&mut self, trace: &Trace, cap: Duration) -> Result<()> {
         let mut docs = (0..trace.writers).map(P::create).collect::<Result<Vec<_>>>()?;
-        let mut updates: Vec<Vec<u8>> = Vec::with_capacity(trace.txns.len());
+        let mut updates: Vec<Vec<u8>> = Vec::with_capacity(trace.len());
         let watch = Watch::start();
-        for txn in &trace.txns {
-            if updates.len().is_multiple_of(CLOCK_EVERY) && watch.elapsed() > cap {
+        for (at, txn) in trace.contexts.iter().enumerate() {
+            if at.is_multiple_of(CLOCK_EVERY) && watch.elapsed() > cap {
                 return Ok(());
             }
             let doc = &mut docs[txn.writer];
             txn.missing.iter().try_for_each(|other| apply::<P>(doc, &updates[*other]))?;
-            updates.push(edit_emit::<P>(doc, &txn.patches)?);
+            updates.push(edit_emit::<P>(doc, trace.edits(at))?);
         }
         let mut first = docs.swap_remove(0);
         trace.rest.iter().try_for_each(|other| apply::<P>(&mut first, &updates[*other]))?;
@@ -92,7 +92,7 @@ impl<P: Peer> Bed<P> {
 
     fn local(&mut self, trace: &Trace, cap: Duration) -> Result<Sample> {
         let mut doc = P::create(0)?;
-        let time = each(trace, cap, |at| P::edit(&mut doc, &trace.txns[at].patches))?;
+        let time = each(trace, cap, |at| P::edit(&mut doc, trace.edits(at)))?;
         if matches!(time, Sample::Time(_)) {
             self.keep(doc, trace)?;
         }
@@ -101,9 +101,9 @@ impl<P: Peer> Bed<P> {
 
     fn local_emit(&mut self, trace: &Trace, cap: Duration) -> Result<Sample> {
         let mut doc = P::create(0)?;
-        let mut updates = Vec::with_capacity(trace.txns.len());
+        let mut updates = Vec::with_capacity(trace.len());
         let time = each(trace, cap, |at| {
-            updates.push(edit_emit::<P>(&mut doc, &trace.txns[at].patches)?);
+            updates.push(edit_emit::<P>(&mut doc, trace.edits(at))?);
             Ok(())
         })?;
         if matches!(time, Sample::Time(_)) {
@@ -145,12 +145,13 @@ impl<P: Peer> Bed<P> {
     fn open(&self, trace: &Trace, row: Row) -> Result<Sample> {
         let Some(saved) = &self.saved else { return Ok(cut_before()) };
         let at = trace.end.chars().count() / 2;
-        let edit = [Patch { pos: at, text: "x".to_owned(), utf16: (utf16_of(&trace.end, at), 0), ..Patch::default() }];
+        let mut edit = Script::default();
+        edit.push(Edit { pos: at, del: 0, text: "x", utf16: (utf16_of(&trace.end, at), 0) });
         let open = || to_text::<P>(P::open(saved)?);
         let (time, (mut doc, text)) = match row {
             Row::OpenEdit => cpu(|| {
                 let (mut doc, text) = open()?;
-                P::edit(&mut doc, &edit)?;
+                P::edit(&mut doc, edit.all())?;
                 Ok((doc, text))
             })?,
             _ => cpu(open)?,
@@ -160,7 +161,7 @@ impl<P: Peer> Bed<P> {
         match row {
             Row::OpenEdit => check(&P::text(&doc)?, &edited)?,
             Row::Save => {
-                P::edit(&mut doc, &edit)?;
+                P::edit(&mut doc, edit.all())?;
                 let (time, saved) = cpu(|| P::save(&mut doc))?;
                 check(&P::text(&P::open(&saved)?)?, &edited)?;
                 return Ok(Sample::Time(time));
@@ -223,7 +224,7 @@ impl<P: Peer> Subject for Bed<P> {
 
 /// Runs `step` for every transaction of the trace until the cap.
 pub(crate) fn each(trace: &Trace, cap: Duration, mut step: impl FnMut(usize) -> Result<()>) -> Result<Sample> {
-    let total = trace.txns.len();
+    let total = trace.len();
     let watch = Watch::start();
     for at in 0..total {
         if at > 0 && at.is_multiple_of(CLOCK_EVERY) && watch.elapsed() > cap {
@@ -248,8 +249,8 @@ fn to_text<P: Peer>(doc: P::Doc) -> Result<(P::Doc, String)> {
 }
 
 /// The update of a transaction; empty, like it, if it has no edits.
-fn edit_emit<P: Peer>(doc: &mut P::Doc, patches: &[Patch]) -> Result<Vec<u8>> {
-    if patches.is_empty() { Ok(Vec::new()) } else { P::edit_emit(doc, patches) }
+fn edit_emit<P: Peer>(doc: &mut P::Doc, edits: Edits<'_>) -> Result<Vec<u8>> {
+    if edits.is_empty() { Ok(Vec::new()) } else { P::edit_emit(doc, edits) }
 }
 
 fn apply<P: Peer>(doc: &mut P::Doc, update: &[u8]) -> Result<()> {

@@ -15,7 +15,7 @@ use anyhow::Result;
 
 use crate::bed::{Bed, Subject};
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// A library, seen from the bench.
 pub(crate) trait Peer {
@@ -31,10 +31,10 @@ pub(crate) trait Peer {
     fn create(writer: usize) -> Result<Self::Doc>;
 
     /// One transaction.
-    fn edit(doc: &mut Self::Doc, patches: &[Patch]) -> Result<()>;
+    fn edit(doc: &mut Self::Doc, edits: Edits<'_>) -> Result<()>;
 
     /// One transaction, and the update that tells others of it.
-    fn edit_emit(doc: &mut Self::Doc, patches: &[Patch]) -> Result<Vec<u8>>;
+    fn edit_emit(doc: &mut Self::Doc, edits: Edits<'_>) -> Result<Vec<u8>>;
 
     /// Takes in an update of `edit_emit`.
     fn apply(doc: &mut Self::Doc, update: &[u8]) -> Result<()>;

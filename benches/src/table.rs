@@ -36,12 +36,17 @@ pub(crate) fn markdown(table: &Table) -> String {
         if !peers.clone().any(|peer| figure(peer).is_some_and(|figure| figure.value.is_some())) {
             continue;
         }
-        let values = peers.clone().skip(1).filter_map(|peer| figure(peer)?.value);
-        let best = values.fold(f64::INFINITY, f64::min);
+        let values: Vec<f64> = peers.clone().skip(1).filter_map(|peer| figure(peer)?.value).collect();
+        // Alone in a row, nobody is the best.
+        let best = values.iter().copied().reduce(f64::min).filter(|_| values.len() > 1);
         let _ = write!(out, "| {} |", row.name());
         for peer in peers {
             let text = figure(peer).map_or_else(|| "–".to_owned(), |figure| cell(*row, peer, figure));
-            let mark = if figure(peer).is_some_and(|figure| peer > 0 && figure.value == Some(best)) { "*" } else { "" };
+            let mark = if figure(peer).is_some_and(|figure| peer > 0 && best.is_some() && figure.value == best) {
+                "*"
+            } else {
+                ""
+            };
             let _ = write!(out, " {text}{mark} |");
             if let Some(note) = figure(peer).and_then(|figure| figure.note.as_deref()).filter(|_| peer > 0) {
                 notes.push(format!("{} {}: {note}", table.peers[peer], row.name()));

@@ -8,24 +8,84 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 /// One edit: deletes `del` characters at `pos`, then inserts `text` there. Unicode scalar values.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patch {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edit<'a> {
     pub(crate) pos: usize,
     pub(crate) del: usize,
-    pub(crate) text: String,
+    pub(crate) text: &'a str,
     /// `pos` and `del` in UTF-16 code units, right if `Trace::utf16` says so.
     pub(crate) utf16: (u32, u32),
 }
 
-/// Edits that belong together.
+/// Edits, packed: reading them must cost next to nothing, or every ratio to the floor would look better than it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Txn {
-    pub(crate) patches: Vec<Patch>,
+pub(crate) struct Script {
+    patches: Vec<Patch>,
+    text: String,
+}
+
+#[derive(Clone, Debug)]
+struct Patch {
+    pos: u32,
+    del: u32,
+    utf16: (u32, u32),
+    /// Where the text ends; it starts where the one before ends.
+    text_end: u32,
+}
+
+/// Consecutive edits of a script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edits<'a> {
+    patches: &'a [Patch],
+    text_start: u32,
+    text: &'a str,
+}
+
+impl Script {
+    pub(crate) fn push(&mut self, edit: Edit<'_>) {
+        self.text.push_str(edit.text);
+        let text_end = self.text.len() as u32;
+        self.patches.push(Patch { pos: edit.pos as u32, del: edit.del as u32, utf16: edit.utf16, text_end });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.patches.len()
+    }
+
+    pub(crate) fn all(&self) -> Edits<'_> {
+        self.range(0, self.len())
+    }
+
+    pub(crate) fn range(&self, from: usize, to: usize) -> Edits<'_> {
+        let text_start = if from == 0 { 0 } else { self.patches[from - 1].text_end };
+        Edits { patches: &self.patches[from..to], text_start, text: &self.text }
+    }
+}
+
+impl<'a> Edits<'a> {
+    pub(crate) fn is_empty(self) -> bool {
+        self.patches.is_empty()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Edit<'a>> {
+        let mut start = self.text_start as usize;
+        self.patches.iter().map(move |patch| {
+            let end = patch.text_end as usize;
+            let text = &self.text[start..end];
+            start = end;
+            Edit { pos: patch.pos as usize, del: patch.del as usize, text, utf16: patch.utf16 }
+        })
+    }
+}
+
+/// What surrounds the edits of a transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context {
     /// Index of the document in which it is typed.
     pub(crate) writer: usize,
     /// The transactions that this document must take in first, in the order of the trace.
@@ -39,7 +99,11 @@ pub(crate) struct Txn {
 pub(crate) struct Trace {
     pub(crate) name: String,
     pub(crate) concurrent: bool,
-    pub(crate) txns: Vec<Txn>,
+    script: Script,
+    /// Where in the script each transaction ends.
+    ends: Vec<u32>,
+    /// By transaction; of a concurrent trace only.
+    pub(crate) contexts: Vec<Context>,
     /// The text at the end.
     pub(crate) end: String,
     /// Number of documents that it takes to type the trace.
@@ -90,28 +154,28 @@ pub(crate) fn parse(name: &str, json: &str) -> Result<Trace> {
         Some(kind) => bail!("traces of kind {kind} are not known"),
     };
     ensure!(!concurrent || raw.start_content.is_empty(), "a concurrent trace starts with nothing");
-    let mut txns = Vec::with_capacity(raw.txns.len() + 1);
-    if !raw.start_content.is_empty() {
-        let start = Patch { text: raw.start_content, ..Patch::default() };
-        txns.push(Txn { patches: vec![start], ..Txn::default() });
-    }
-    let mut agents = Vec::new();
-    for txn in raw.txns {
-        let patch = |(pos, del, text)| Patch { pos, del, text, utf16: (pos as u32, del as u32) };
-        let edits = |(_, del, text): &(usize, usize, String)| *del > 0 || !text.is_empty();
-        let patches = txn.patches.into_iter().filter(edits).map(patch).collect();
-        agents.push(txn.agent);
-        txns.push(Txn { patches, parents: txn.parents, ..Txn::default() });
-    }
     let mut trace = Trace {
         name: name.to_owned(),
         concurrent,
-        txns,
+        script: Script::default(),
+        ends: Vec::with_capacity(raw.txns.len() + 1),
+        contexts: Vec::new(),
         end: raw.end_content,
         writers: 1,
         rest: Vec::new(),
         utf16: true,
     };
+    if !raw.start_content.is_empty() {
+        trace.push(&[(0, 0, raw.start_content)]);
+    }
+    let mut agents = Vec::new();
+    for txn in raw.txns {
+        trace.push(&txn.patches);
+        if concurrent {
+            agents.push(txn.agent);
+            trace.contexts.push(Context { parents: txn.parents, ..Context::default() });
+        }
+    }
     trace.find_utf16();
     if concurrent {
         trace.assign_writers(&agents)?;
@@ -120,34 +184,56 @@ pub(crate) fn parse(name: &str, json: &str) -> Result<Trace> {
 }
 
 impl Trace {
+    /// Number of transactions.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The edits of a transaction.
+    pub(crate) fn edits(&self, txn: usize) -> Edits<'_> {
+        let start = if txn == 0 { 0 } else { self.ends[txn - 1] };
+        self.script.range(start as usize, self.ends[txn] as usize)
+    }
+
+    fn push(&mut self, patches: &[(usize, usize, String)]) {
+        for (pos, del, text) in patches.iter().filter(|(_, del, text)| *del > 0 || !text.is_empty()) {
+            self.script.push(Edit { pos: *pos, del: *del, text, utf16: (*pos as u32, *del as u32) });
+        }
+        self.ends.push(self.script.len() as u32);
+    }
+
     /// Fills in the positions in UTF-16 code units, which differ only behind characters that take two.
     fn find_utf16(&mut self) {
-        let wide = |patch: &Patch| patch.text.chars().any(|c| c.len_utf16() > 1);
-        if !self.txns.iter().flat_map(|txn| &txn.patches).any(wide) {
+        if !self.script.text.chars().any(|c| c.len_utf16() > 1) {
             return;
         }
         self.utf16 = !self.concurrent;
+        if self.concurrent {
+            return;
+        }
         let mut rope = ropey::Rope::new();
-        let patches = self.txns.iter_mut().flat_map(|txn| &mut txn.patches);
-        for patch in patches.take_while(|_| self.utf16) {
-            let start = rope.char_to_utf16_cu(patch.pos);
-            let end = rope.char_to_utf16_cu(patch.pos + patch.del);
+        let mut text_start = 0;
+        for patch in &mut self.script.patches {
+            let (pos, del) = (patch.pos as usize, patch.del as usize);
+            let start = rope.char_to_utf16_cu(pos);
+            let end = rope.char_to_utf16_cu(pos + del);
             patch.utf16 = (start as u32, (end - start) as u32);
-            rope.remove(patch.pos..patch.pos + patch.del);
-            rope.insert(patch.pos, &patch.text);
+            rope.remove(pos..pos + del);
+            rope.insert(pos, &self.script.text[text_start..patch.text_end as usize]);
+            text_start = patch.text_end as usize;
         }
     }
 
     /// Gives every transaction a document that knows nothing but its past: one of the same author, if there is any.
     fn assign_writers(&mut self, agents: &[usize]) -> Result<()> {
-        let mut children = vec![0_usize; self.txns.len()];
-        self.txns.iter().flat_map(|txn| &txn.parents).for_each(|parent| children[*parent] += 1);
+        let mut children = vec![0_usize; self.len()];
+        self.contexts.iter().flat_map(|context| &context.parents).for_each(|parent| children[*parent] += 1);
         // By transaction, while it has children to come: how many transactions of each writer it knows.
         let mut known: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut writers: Vec<Writer> = Vec::new();
-        for at in 0..self.txns.len() {
+        for at in 0..self.len() {
             let mut need = vec![0; writers.len()];
-            for parent in &self.txns[at].parents {
+            for parent in &self.contexts[at].parents {
                 ensure!(*parent < at, "transaction {at} stands before its parent {parent}");
                 let past = &known[parent];
                 need.iter_mut().zip(past).for_each(|(need, past)| *need = (*need).max(*past));
@@ -166,8 +252,8 @@ impl Trace {
                 writers.push(Writer { agent: agents[at], ..Writer::default() });
                 need.push(0);
             }
-            self.txns[at].missing = missing(&writers, &writers[index].known, &need, index);
-            self.txns[at].writer = index;
+            self.contexts[at].missing = missing(&writers, &writers[index].known, &need, index);
+            self.contexts[at].writer = index;
             need[index] += 1;
             writers[index].txns.push(at);
             writers[index].known.clone_from(&need);
@@ -215,7 +301,7 @@ mod tests {
             {"parents":[1],"agent":0,"patches":[[2,0,"d"]]},
             {"parents":[2,1],"agent":1,"patches":[[3,0,"e"]]}]}"#;
         let trace = parse("small", json).expect("well formed");
-        let seen: Vec<_> = trace.txns.iter().map(|txn| (txn.writer, txn.missing.clone())).collect();
+        let seen: Vec<_> = trace.contexts.iter().map(|txn| (txn.writer, txn.missing.clone())).collect();
         // The fourth does not know the third, though both are of agent 0: it takes a document of its own.
         assert_eq!(seen, [(0, vec![]), (1, vec![0]), (0, vec![]), (2, vec![0, 1]), (1, vec![2])]);
         assert_eq!((trace.writers, trace.rest), (3, vec![1, 3, 4]));
@@ -225,7 +311,7 @@ mod tests {
     fn positions_in_utf16_are_found_behind_wide_characters() {
         let json = r#"{"startContent":"","endContent":"","txns":[{"patches":[[0,0,"a😀b"],[2,1,"c"]]}]}"#;
         let trace = parse("wide", json).expect("well formed");
-        let positions: Vec<_> = trace.txns[0].patches.iter().map(|patch| patch.utf16).collect();
+        let positions: Vec<_> = trace.edits(0).iter().map(|edit| edit.utf16).collect();
         assert_eq!(positions, [(0, 0), (3, 1)]);
     }
 }

@@ -6,7 +6,7 @@ use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc};
 
 use super::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// The marker of this peer.
 pub(super) struct Automerge;
@@ -39,16 +39,16 @@ impl Peer for Automerge {
         document(base, writer)
     }
 
-    fn edit(doc: &mut Document, patches: &[Patch]) -> Result<()> {
-        for patch in patches {
-            doc.doc.splice_text(&doc.text, patch.pos, patch.del as isize, &patch.text)?;
+    fn edit(doc: &mut Document, edits: Edits<'_>) -> Result<()> {
+        for edit in edits.iter() {
+            doc.doc.splice_text(&doc.text, edit.pos, edit.del as isize, edit.text)?;
         }
         doc.doc.commit();
         Ok(())
     }
 
-    fn edit_emit(doc: &mut Document, patches: &[Patch]) -> Result<Vec<u8>> {
-        Self::edit(doc, patches)?;
+    fn edit_emit(doc: &mut Document, edits: Edits<'_>) -> Result<Vec<u8>> {
+        Self::edit(doc, edits)?;
         let change = doc.doc.get_last_local_change().context("an edit made no change")?;
         Ok(change.raw_bytes().to_vec())
     }

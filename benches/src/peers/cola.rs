@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// The marker of this peer.
 pub(super) struct Cola;
@@ -21,7 +21,7 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Edit<'a> {
+enum Told<'a> {
     Insert(Insertion, #[serde(borrow)] std::borrow::Cow<'a, str>),
     Delete(Deletion),
 }
@@ -32,16 +32,16 @@ struct Saved {
     text: String,
 }
 
-fn run<'a>(doc: &mut Document, patches: &'a [Patch], mut told: impl FnMut(Edit<'a>)) {
-    for patch in patches {
-        if patch.del > 0 {
-            doc.text.remove(patch.pos..patch.pos + patch.del);
-            told(Edit::Delete(doc.replica.deleted(patch.pos..patch.pos + patch.del)));
+fn run<'a>(doc: &mut Document, edits: Edits<'a>, mut told: impl FnMut(Told<'a>)) {
+    for edit in edits.iter() {
+        if edit.del > 0 {
+            doc.text.remove(edit.pos..edit.pos + edit.del);
+            told(Told::Delete(doc.replica.deleted(edit.pos..edit.pos + edit.del)));
         }
-        if !patch.text.is_empty() {
-            doc.text.insert(patch.pos, &patch.text);
-            let insertion = doc.replica.inserted(patch.pos, patch.text.chars().count());
-            told(Edit::Insert(insertion, patch.text.as_str().into()));
+        if !edit.text.is_empty() {
+            doc.text.insert(edit.pos, edit.text);
+            let insertion = doc.replica.inserted(edit.pos, edit.text.chars().count());
+            told(Told::Insert(insertion, edit.text.into()));
         }
     }
 }
@@ -55,26 +55,26 @@ impl Peer for Cola {
         Ok(Document { replica, text: JumpRope::new() })
     }
 
-    fn edit(doc: &mut Document, patches: &[Patch]) -> Result<()> {
-        run(doc, patches, drop);
+    fn edit(doc: &mut Document, edits: Edits<'_>) -> Result<()> {
+        run(doc, edits, drop);
         Ok(())
     }
 
-    fn edit_emit(doc: &mut Document, patches: &[Patch]) -> Result<Vec<u8>> {
-        let mut edits = Vec::with_capacity(patches.len());
-        run(doc, patches, |edit| edits.push(edit));
-        Ok(postcard::to_stdvec(&edits)?)
+    fn edit_emit(doc: &mut Document, edits: Edits<'_>) -> Result<Vec<u8>> {
+        let mut told = Vec::new();
+        run(doc, edits, |edit| told.push(edit));
+        Ok(postcard::to_stdvec(&told)?)
     }
 
     fn apply(doc: &mut Document, update: &[u8]) -> Result<()> {
-        let edits: Vec<Edit<'_>> = postcard::from_bytes(update)?;
+        let edits: Vec<Told<'_>> = postcard::from_bytes(update)?;
         for edit in edits {
             match edit {
-                Edit::Insert(insertion, text) => {
+                Told::Insert(insertion, text) => {
                     let at = doc.replica.integrate_insertion(&insertion);
                     doc.text.insert(at.ok_or_else(|| anyhow!("an insertion came too early"))?, &text);
                 }
-                Edit::Delete(deletion) => {
+                Told::Delete(deletion) => {
                     let ranges = doc.replica.integrate_deletion(&deletion);
                     ranges.into_iter().rev().for_each(|range| doc.text.remove(range));
                 }

@@ -6,7 +6,7 @@ use diamond_types::list::ListCRDT;
 use diamond_types::list::encoding::{ENCODE_FULL, ENCODE_PATCH};
 
 use super::Peer;
-use crate::trace::Patch;
+use crate::trace::Edits;
 
 /// The marker of this peer.
 pub(super) struct Diamond;
@@ -29,21 +29,21 @@ impl Peer for Diamond {
         Ok(document(ListCRDT::new(), writer))
     }
 
-    fn edit(doc: &mut Document, patches: &[Patch]) -> Result<()> {
-        for patch in patches {
-            if patch.del > 0 {
-                doc.list.delete_without_content(doc.agent, patch.pos..patch.pos + patch.del);
+    fn edit(doc: &mut Document, edits: Edits<'_>) -> Result<()> {
+        for edit in edits.iter() {
+            if edit.del > 0 {
+                doc.list.delete_without_content(doc.agent, edit.pos..edit.pos + edit.del);
             }
-            if !patch.text.is_empty() {
-                doc.list.insert(doc.agent, patch.pos, &patch.text);
+            if !edit.text.is_empty() {
+                doc.list.insert(doc.agent, edit.pos, edit.text);
             }
         }
         Ok(())
     }
 
-    fn edit_emit(doc: &mut Document, patches: &[Patch]) -> Result<Vec<u8>> {
+    fn edit_emit(doc: &mut Document, edits: Edits<'_>) -> Result<Vec<u8>> {
         let before = doc.list.branch.local_version();
-        Self::edit(doc, patches)?;
+        Self::edit(doc, edits)?;
         Ok(doc.list.oplog.encode_from(ENCODE_PATCH, &before))
     }
 

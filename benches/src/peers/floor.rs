@@ -13,56 +13,54 @@ use jumprope::JumpRope;
 use crate::bed::{Sample, Subject, check, each};
 use crate::measure::{cpu, heap};
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edit, Edits, Script, Trace};
 
 /// The rope.
 #[derive(Default)]
 pub(super) struct Floor {
     /// The edits of a concurrent trace, one behind the other.
-    transformed: Vec<Patch>,
+    transformed: Script,
 }
 
-fn edit(rope: &mut JumpRope, patch: &Patch) {
-    if patch.del > 0 {
-        rope.remove(patch.pos..patch.pos + patch.del);
+fn type_in(rope: &mut JumpRope, edits: Edits<'_>) -> Result<()> {
+    for edit in edits.iter() {
+        if edit.del > 0 {
+            rope.remove(edit.pos..edit.pos + edit.del);
+        }
+        if !edit.text.is_empty() {
+            rope.insert(edit.pos, edit.text);
+        }
     }
-    if !patch.text.is_empty() {
-        rope.insert(patch.pos, &patch.text);
-    }
-}
-
-fn all(rope: &mut JumpRope, patches: &[Patch]) -> Result<()> {
-    patches.iter().for_each(|patch| edit(rope, patch));
     Ok(())
 }
 
 /// What the edits of a concurrent trace do to a text that takes them in one by one.
-fn transform(trace: &Trace) -> Vec<Patch> {
+fn transform(trace: &Trace) -> Script {
     let mut log = OpLog::new();
     let agents: Vec<_> = (0..trace.writers).map(|writer| log.get_or_create_agent_id(&format!("w{writer}"))).collect();
-    let mut versions: Vec<Vec<usize>> = Vec::with_capacity(trace.txns.len());
+    let mut versions: Vec<Vec<usize>> = Vec::with_capacity(trace.len());
     // Where in the log each edit starts.
     let mut starts = Vec::new();
-    for txn in &trace.txns {
+    for (at, txn) in trace.contexts.iter().enumerate() {
         let agent = agents[txn.writer];
         let join = |version: Vec<usize>, parent: &usize| match version.is_empty() {
             true => versions[*parent].clone(),
             false => log.version_union(&version, &versions[*parent]).to_vec(),
         };
         let mut version = txn.parents.iter().fold(Vec::new(), join);
-        for patch in &txn.patches {
-            if patch.del > 0 {
+        for edit in trace.edits(at).iter() {
+            if edit.del > 0 {
                 starts.push(log.len());
-                version = vec![log.add_delete_at(agent, &version, patch.pos..patch.pos + patch.del)];
+                version = vec![log.add_delete_at(agent, &version, edit.pos..edit.pos + edit.del)];
             }
-            if !patch.text.is_empty() {
+            if !edit.text.is_empty() {
                 starts.push(log.len());
-                version = vec![log.add_insert_at(agent, &version, patch.pos, &patch.text)];
+                version = vec![log.add_insert_at(agent, &version, edit.pos, edit.text)];
             }
         }
         versions.push(version);
     }
-    let mut edits = Vec::new();
+    let mut edits = Script::default();
     for (times, op) in log.iter_xf_operations() {
         if let Some(op) = op {
             split(&op, times.start, &starts, &mut edits);
@@ -72,7 +70,7 @@ fn transform(trace: &Trace) -> Vec<Patch> {
 }
 
 /// Takes a run that diamond-types put together apart into the edits that it was typed as.
-fn split(run: &Operation, first: usize, starts: &[usize], edits: &mut Vec<Patch>) {
+fn split(run: &Operation, first: usize, starts: &[usize], edits: &mut Script) {
     let span = run.loc.span;
     let len = span.end - span.start;
     let content: Vec<char> = run.content.iter().flat_map(|content| content.chars()).collect();
@@ -80,14 +78,12 @@ fn split(run: &Operation, first: usize, starts: &[usize], edits: &mut Vec<Patch>
     while done < len {
         let next = starts.partition_point(|start| *start <= first + done);
         let end = starts.get(next).map_or(len, |start| len.min(start - first));
-        edits.push(match (run.kind, run.loc.fwd) {
-            (OpKind::Ins, _) => {
-                let text = content[done..end].iter().collect();
-                Patch { pos: span.start + done, text, ..Patch::default() }
-            }
-            (OpKind::Del, true) => Patch { pos: span.start, del: end - done, ..Patch::default() },
-            (OpKind::Del, false) => Patch { pos: span.end - end, del: end - done, ..Patch::default() },
-        });
+        let (pos, del, text) = match (run.kind, run.loc.fwd) {
+            (OpKind::Ins, _) => (span.start + done, 0, content[done..end].iter().collect()),
+            (OpKind::Del, true) => (span.start, end - done, String::new()),
+            (OpKind::Del, false) => (span.end - end, end - done, String::new()),
+        };
+        edits.push(Edit { pos, del, text: &text, utf16: (0, 0) });
         done = end;
     }
 }
@@ -98,7 +94,7 @@ impl Subject for Floor {
     }
 
     fn prepare(&mut self, trace: &Trace, _cap: Duration) -> Result<()> {
-        self.transformed = if trace.concurrent { transform(trace) } else { Vec::new() };
+        self.transformed = if trace.concurrent { transform(trace) } else { Script::default() };
         Ok(())
     }
 
@@ -108,10 +104,10 @@ impl Subject for Floor {
                 // Never cut off: all else is measured by it.
                 let mut rope = JumpRope::new();
                 let sample = if trace.concurrent {
-                    let edits = &self.transformed;
-                    Sample::Time(cpu(|| all(&mut rope, edits))?.0)
+                    let edits = self.transformed.all();
+                    Sample::Time(cpu(|| type_in(&mut rope, edits))?.0)
                 } else {
-                    each(trace, Duration::MAX, |at| all(&mut rope, &trace.txns[at].patches))?
+                    each(trace, Duration::MAX, |at| type_in(&mut rope, trace.edits(at)))?
                 };
                 check(&rope.to_string(), &trace.end)?;
                 Ok(sample)

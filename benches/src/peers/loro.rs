@@ -5,7 +5,7 @@ use loro::{ExportMode, LoroDoc, LoroText};
 
 use super::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// The marker of this peer.
 pub(super) struct Loro;
@@ -29,22 +29,22 @@ impl Peer for Loro {
         document(LoroDoc::new(), writer)
     }
 
-    fn edit(doc: &mut Document, patches: &[Patch]) -> Result<()> {
-        for patch in patches {
-            if patch.del > 0 {
-                doc.text.delete(patch.pos, patch.del)?;
+    fn edit(doc: &mut Document, edits: Edits<'_>) -> Result<()> {
+        for edit in edits.iter() {
+            if edit.del > 0 {
+                doc.text.delete(edit.pos, edit.del)?;
             }
-            if !patch.text.is_empty() {
-                doc.text.insert(patch.pos, &patch.text)?;
+            if !edit.text.is_empty() {
+                doc.text.insert(edit.pos, edit.text)?;
             }
         }
         doc.doc.commit();
         Ok(())
     }
 
-    fn edit_emit(doc: &mut Document, patches: &[Patch]) -> Result<Vec<u8>> {
+    fn edit_emit(doc: &mut Document, edits: Edits<'_>) -> Result<Vec<u8>> {
         let before = doc.doc.oplog_vv();
-        Self::edit(doc, patches)?;
+        Self::edit(doc, edits)?;
         Ok(doc.doc.export(ExportMode::updates(&before))?)
     }
 

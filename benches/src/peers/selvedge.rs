@@ -8,7 +8,7 @@ use selvedge::{Doc, EditError, ReplicaId, VersionVector};
 
 use super::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// The marker of this peer.
 pub(super) struct Selvedge;
@@ -22,15 +22,15 @@ fn replica(writer: usize) -> ReplicaId {
     ReplicaId::from((writer as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
 }
 
-fn change(doc: &mut Doc, patches: &[Patch]) -> Result<(), EditError> {
+fn change(doc: &mut Doc, edits: Edits<'_>) -> Result<(), EditError> {
     doc.change(|tx| {
         let mut text = tx.text(TEXT);
-        for patch in patches {
-            if patch.del > 0 {
-                text.delete(patch.pos, patch.del)?;
+        for edit in edits.iter() {
+            if edit.del > 0 {
+                text.delete(edit.pos, edit.del)?;
             }
-            if !patch.text.is_empty() {
-                text.insert(patch.pos, &patch.text)?;
+            if !edit.text.is_empty() {
+                text.insert(edit.pos, edit.text)?;
             }
         }
         Ok(())
@@ -60,11 +60,11 @@ fn session_bytes(batch: &Batch) -> u64 {
 /// The file when every transaction was a change of its own, 150 to 400 ms behind the one before.
 fn live_file(trace: &Trace) -> Result<u64> {
     let (mut doc, mut now, mut dice) = (Selvedge::create(0)?, START_MS, 1_u64);
-    for txn in &trace.txns {
+    for at in 0..trace.len() {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         now += 150 + (dice >> 33) % 251;
         doc.set_now(now);
-        change(&mut doc, &txn.patches)?;
+        change(&mut doc, trace.edits(at))?;
         doc.commit(None);
     }
     Ok(doc.save().len() as u64)
@@ -74,8 +74,8 @@ fn live_file(trace: &Trace) -> Result<u64> {
 fn alone(trace: &Trace) -> Result<u64> {
     let mut doc = Selvedge::create(0)?;
     let (mut sum, mut version) = (0, VersionVector::new());
-    for txn in &trace.txns {
-        change(&mut doc, &txn.patches)?;
+    for at in 0..trace.len() {
+        change(&mut doc, trace.edits(at))?;
         sum += doc.export_since(&version).len() as u64;
         version = doc.version();
     }
@@ -91,12 +91,12 @@ impl Peer for Selvedge {
         Ok(doc)
     }
 
-    fn edit(doc: &mut Doc, patches: &[Patch]) -> Result<()> {
-        Ok(change(doc, patches)?)
+    fn edit(doc: &mut Doc, edits: Edits<'_>) -> Result<()> {
+        Ok(change(doc, edits)?)
     }
 
-    fn edit_emit(doc: &mut Doc, patches: &[Patch]) -> Result<Vec<u8>> {
-        change(doc, patches)?;
+    fn edit_emit(doc: &mut Doc, edits: Edits<'_>) -> Result<Vec<u8>> {
+        change(doc, edits)?;
         Ok(doc.take_batch().encode())
     }
 

@@ -11,7 +11,7 @@ use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextR
 
 use super::Peer;
 use crate::rows::Row;
-use crate::trace::{Patch, Trace};
+use crate::trace::{Edits, Trace};
 
 /// The marker of this peer.
 pub(super) struct Yrs;
@@ -30,14 +30,14 @@ fn document(writer: usize, skip_gc: bool) -> Document {
     Document { doc, text }
 }
 
-fn edit(text: &TextRef, txn: &mut TransactionMut<'_>, patches: &[Patch]) {
-    for patch in patches {
-        let (pos, del) = patch.utf16;
+fn edit(text: &TextRef, txn: &mut TransactionMut<'_>, edits: Edits<'_>) {
+    for edit in edits.iter() {
+        let (pos, del) = edit.utf16;
         if del > 0 {
             text.remove_range(txn, pos, del);
         }
-        if !patch.text.is_empty() {
-            text.insert(txn, pos, &patch.text);
+        if !edit.text.is_empty() {
+            text.insert(txn, pos, edit.text);
         }
     }
 }
@@ -53,14 +53,14 @@ impl Peer for Yrs {
         Ok(document(writer, false))
     }
 
-    fn edit(doc: &mut Document, patches: &[Patch]) -> Result<()> {
-        edit(&doc.text, &mut doc.doc.transact_mut(), patches);
+    fn edit(doc: &mut Document, edits: Edits<'_>) -> Result<()> {
+        edit(&doc.text, &mut doc.doc.transact_mut(), edits);
         Ok(())
     }
 
-    fn edit_emit(doc: &mut Document, patches: &[Patch]) -> Result<Vec<u8>> {
+    fn edit_emit(doc: &mut Document, edits: Edits<'_>) -> Result<Vec<u8>> {
         let mut txn = doc.doc.transact_mut();
-        edit(&doc.text, &mut txn, patches);
+        edit(&doc.text, &mut txn, edits);
         Ok(txn.encode_update_v1())
     }
 
