@@ -82,7 +82,7 @@ test("a recorded history arrives in full, though the relay is killed half-way", 
   await until("the watcher watches", () => /watching/u.test(watcher.output.err + watcher.output.out));
 
   const replay = command(t, ["replay", file, "--relay", relay.socket, "--doc", "paper", "--progress", "plain"]);
-  await typeUntil(replay, edits / 3);
+  await typeUntil(replay, edits / 2);
   await relay.stop("SIGKILL");
   replay.child.kill("SIGCONT");
   const { durable, total } = progress(replay);
