@@ -14,7 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_arguments(&error),
+    };
+    let result = match cli.command {
         Command::Serve(args) => run(args),
         Command::Token(args) => token(&args),
     };
@@ -26,6 +30,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help and version as they are; anything else as one line.
+fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.to_string();
+    let reason: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let reason = reason.join(" ");
+    let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
+    let _ = writeln!(std::io::stderr(), "selvedge-relay: {reason} (see --help)");
+    ExitCode::from(2)
 }
 
 fn token(args: &TokenArgs) -> Result<(), String> {

@@ -53,7 +53,7 @@ fn a_wrong_command_line_is_explained_and_ends_with_2() {
     ] {
         let (code, said) = fails(args);
         assert_eq!(code, 2, "{args:?}: {said}");
-        assert!(said.starts_with("error: "), "{said}");
+        assert!(said.starts_with("selvedge: ") && said.trim_end().lines().count() == 1, "{said}");
     }
 }
 
