@@ -5,6 +5,7 @@
 //! operation that is invalid at its causal past has no effect, for every copy alike. Clocks decide one thing only:
 //! which of several concurrent register values is read first. Not here: transactions, files, versions (`doc`).
 
+mod applied;
 mod containers;
 mod context;
 mod counter;
@@ -12,10 +13,12 @@ mod event;
 mod list;
 mod map;
 mod multi;
+mod rope;
 mod sequence;
 mod set;
 mod text;
 
+pub(crate) use applied::Applied;
 pub use containers::Handle;
 pub(crate) use containers::{Containers, Content, Place};
 pub(crate) use context::Context;
@@ -23,4 +26,5 @@ pub(crate) use event::Event;
 pub(crate) use list::ListState;
 pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
+pub(crate) use rope::{Metric, Rope};
 pub(crate) use text::TextState;

@@ -33,6 +33,9 @@ use crate::graph::{Graph, Logs};
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::LogState;
 
+/// The log of this document's own replica.
+const OWN: u32 = 0;
+
 /// A document: one replica's copy, with its whole history.
 #[derive(Debug)]
 pub struct Doc {
@@ -56,12 +59,15 @@ impl Doc {
     /// An empty document in which `replica` writes. Draw a fresh id (`ReplicaId::random`) for every writer: two writers
     /// with one id fork the document.
     pub fn new(replica: ReplicaId) -> Self {
+        let mut logs = Logs::new();
+        let own = logs.intern(replica);
+        debug_assert_eq!(own, OWN);
         Self {
             me: replica,
             clock: Clock::new(),
-            logs: Logs::new(),
+            logs,
             graph: Graph::default(),
-            names: Vec::new(),
+            names: vec![Names::default()],
             order: Vec::new(),
             containers: Containers::new(),
             pending: None,

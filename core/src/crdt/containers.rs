@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::counter::CounterState;
 use super::set::SetState;
-use super::{Context, Event, ListState, MapState, MultiValue, TextState};
+use super::{Applied, Context, Event, ListState, MapState, MultiValue, TextState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, Value};
 use crate::ordered::OrdMap;
@@ -60,11 +60,11 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    fn new(kind: ContainerKind) -> Self {
+    fn new(kind: ContainerKind, tracked: bool) -> Self {
         match kind {
             ContainerKind::Map => Self::Map(MapState::default()),
             ContainerKind::List => Self::List(ListState::new()),
-            ContainerKind::Text => Self::Text(TextState::new()),
+            ContainerKind::Text => Self::Text(TextState::new(tracked)),
             ContainerKind::Register => Self::Register(MultiValue::default()),
             ContainerKind::Counter => Self::Counter(CounterState::default()),
             ContainerKind::Set => Self::Set(SetState::default()),
@@ -75,7 +75,7 @@ impl Content {
         match self {
             Self::Map(map) => map.is_empty(),
             Self::List(list) => list.len() == 0,
-            Self::Text(text) => text.rope().len_chars() == 0,
+            Self::Text(text) => text.rope().len() == 0,
             Self::Register(register) => register.is_empty(),
             Self::Counter(counter) => counter.is_empty(),
             Self::Set(set) => set.is_empty(),
@@ -95,8 +95,8 @@ struct Container {
 }
 
 impl Container {
-    fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32) -> Self {
-        let content = Content::new(kind);
+    fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32, tracked: bool) -> Self {
+        let content = Content::new(kind, tracked);
         Self { parent, spot, kind, depth, content, named: OrdMap::new(), in_elements: OrdMap::new() }
     }
 
@@ -116,18 +116,21 @@ pub(crate) struct Containers {
     /// Container, made here, what happened.
     events: Option<Vec<(Handle, bool, Event)>>,
     local: bool,
+    /// Whether texts know who wrote what.
+    tracked: bool,
 }
 
 impl Containers {
     pub(crate) fn new() -> Self {
-        let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0);
-        Self { all: vec![root], events: None, local: false }
+        let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0, false);
+        Self { all: vec![root], events: None, local: false, tracked: false }
     }
 
-    /// Empties every container; handles stay.
-    pub(crate) fn clear(&mut self) {
+    /// Empties every container, for a replay behind which texts know who wrote what; handles stay.
+    pub(crate) fn clear_to_track(&mut self) {
+        self.tracked = true;
         for container in &mut self.all {
-            container.content = Content::new(container.kind);
+            container.content = Content::new(container.kind, true);
         }
     }
 
@@ -209,7 +212,7 @@ impl Containers {
         };
         kinds.push((kind, handle));
         kinds.sort_unstable();
-        self.all.push(Container::new(parent, spot, kind, depth));
+        self.all.push(Container::new(parent, spot, kind, depth, self.tracked));
         Some(handle)
     }
 
@@ -219,50 +222,51 @@ impl Containers {
             || self.named(handle).any(|(_, kinds)| kinds.iter().any(|(_, child)| self.has_content(*child)))
     }
 
-    /// Applies a run of operations; `false` if it is invalid where it stands, in which case it had no effect.
-    /// `element` tells which operation a log means by an element.
+    /// Applies a run of operations. `element` tells which operation a log means by an element.
     pub(crate) fn apply(
         &mut self,
         context: &Context<'_>,
         handle: Handle,
         run: OpRun<'_>,
         element: impl Fn(ElementRef) -> Option<Dot>,
-    ) -> bool {
+    ) -> Applied {
         let mut events = self.events.is_some().then(Vec::new);
         let mentioned = Mentioned::new(context, &run, &element);
         let content = &mut self.all[handle.0 as usize].content;
-        let valid = match (content, run) {
-            (Content::Text(text), OpRun::TextInsert { pos, chars, text: added }) => {
-                text.insert(context, pos, chars, added, &mut events)
+        let applied = match (content, run) {
+            (Content::Text(text), OpRun::TextInsert { pos, text: added, .. }) => {
+                text.insert(context, pos, added, &mut events)
             }
             (Content::Text(text), OpRun::Delete { pos, len, backward }) => {
                 text.delete(context, pos, len, backward, &mut events)
             }
-            (Content::List(list), OpRun::ListInsert { pos, values }) => list.insert(context, pos, values, &mut events),
+            (Content::List(list), OpRun::ListInsert { pos, values }) => {
+                list.insert(context, pos, values, &mut events).into()
+            }
             (Content::List(list), OpRun::Delete { pos, len, backward }) => {
-                list.delete(context, pos, len, backward, &mut events)
+                list.delete(context, pos, len, backward, &mut events).into()
             }
             (Content::List(list), OpRun::ListMove { pos, element: moved }) => {
-                element(moved).is_some_and(|moved| list.open_slot(context, pos, moved, &mut events))
+                element(moved).is_some_and(|moved| list.open_slot(context, pos, moved, &mut events)).into()
             }
             (Content::List(list), OpRun::ListSet { element: set, value }) => {
-                element(set).is_some_and(|set| list.set(context, set, value, &mut events))
+                element(set).is_some_and(|set| list.set(context, set, value, &mut events)).into()
             }
             (content, run) => match apply_single(content, context, run) {
                 Some(event) => {
                     events.iter_mut().for_each(|events| events.extend(event.clone()));
-                    true
+                    Applied::Done
                 }
-                None => false,
+                None => Applied::Invalid,
             },
         };
         if let (Some(all), Some(new)) = (&mut self.events, events) {
             all.extend(new.into_iter().map(|event| (handle, self.local, event)));
         }
-        if valid {
+        if applied == Applied::Done {
             mentioned.make(self, handle);
         }
-        valid
+        applied
     }
 
     /// Tells whether the operations that follow are made here.

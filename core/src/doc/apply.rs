@@ -1,12 +1,12 @@
 //! Applying sealed changes: names are resolved, operations go to their containers, the graph grows.
 
+use smallvec::SmallVec;
+
 use super::Doc;
-use crate::clock::Hlc;
-use crate::crdt::{Containers, Context, Handle, Place};
-use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
+use crate::crdt::{Applied, Containers, Context, Handle, Place};
+use crate::graph::{Dot, Graph, LoggedChange, Logs};
 use crate::id::OpId;
 use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
-use crate::ordered::OrdMap;
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ enum Binding {
 pub(super) struct Names {
     pub(super) log: LogNames,
     bindings: Vec<Binding>,
-    /// The way back: which index means a container.
-    indices: OrdMap<Handle, u32>,
+    /// The way back: which index means a container, by its handle; `ROOT` for those that were not mentioned.
+    indices: Vec<u32>,
     /// A body could not be read: what later ones mention is unknown, so they have no effect either.
     opaque: bool,
 }
@@ -39,21 +39,30 @@ impl Names {
         if handle == Handle::ROOT {
             return Some(ROOT);
         }
-        self.indices.get(&handle).copied()
+        self.indices.get(handle.to_u32() as usize).copied().filter(|index| *index != ROOT)
+    }
+
+    fn set_index(&mut self, handle: Handle, index: u32) {
+        let at = handle.to_u32() as usize;
+        if self.indices.len() <= at {
+            self.indices.resize(at + 1, ROOT);
+        }
+        self.indices[at] = index;
     }
 
     pub(super) fn declare(&mut self, decl: ContainerDecl, handle: Handle) -> u32 {
         self.bindings.resize(self.log.containers.len(), Binding::Unbound);
         self.bindings.push(Binding::Bound(handle));
         let index = self.log.declare(decl);
-        self.indices.insert(handle, index);
+        self.set_index(handle, index);
         index
     }
 
     pub(super) fn reset(&mut self, mark: crate::op::NamesMark) {
         self.log.reset(mark);
         self.bindings.truncate(self.log.containers.len());
-        self.indices.retain(|_, index| *index as usize <= self.log.containers.len());
+        let known = self.log.containers.len();
+        self.indices.iter_mut().filter(|index| **index as usize > known).for_each(|index| *index = ROOT);
     }
 }
 
@@ -76,60 +85,32 @@ impl Doc {
 
     /// Applies a change that was just added to its log. Returns the operations that are invalid where they stand.
     pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Vec<OpId> {
+        let events = self.containers.events_len();
+        if let Some(invalid) = self.try_change(change) {
+            return invalid;
+        }
+        self.containers.truncate_events(events);
+        self.rebuild();
+        self.try_change(change).expect("nothing is missing behind a replay of the history")
+    }
+
+    /// The same; `None` if the history has to be replayed first.
+    fn try_change(&mut self, change: &LoggedChange) -> Option<Vec<OpId>> {
+        let first = change.first;
         let parents = change.parents();
         let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
-        let ops = change.header.ops;
-        let bytes = self.logs.change(change.first.log, change.index);
-        let invalid = match change.header.body(bytes) {
-            Ok(body) => {
-                let body = body.into_owned();
-                self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body)
-            }
-            Err(_) => {
-                self.names_of(change.first.log).opaque = true;
-                vec![self.op_id(change.first)]
-            }
-        };
-        self.graph.push(change.first, ops as u32, &change.deps);
-        invalid
-    }
-
-    pub(super) fn apply_body(
-        &mut self,
-        first: Dot,
-        ops: u64,
-        hlc: Hlc,
-        lamport: u64,
-        past: &Past,
-        body: &[u8],
-    ) -> Vec<OpId> {
-        let names = self.names_of(first.log);
-        let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
-        let Some(runs) = runs else {
-            names.opaque = true;
-            return vec![self.op_id(first)];
-        };
+        self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
-        names.bindings.resize(names.log.containers.len(), Binding::Unbound);
-        let (mut done, mut invalid) = (0, Vec::new());
-        for placed in runs {
-            let (dot, count) = (first.plus(done), placed.run.ops());
-            let names = &mut self.names[first.log as usize];
-            let context = Context { dot, hlc, lamport: lamport + u64::from(done), past, logs: &self.logs };
-            let valid = bind(names, &mut self.containers, &context, placed.container).is_some_and(|handle| {
-                let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
-                self.containers.apply(&context, handle, placed.run, element)
-            });
-            if !valid {
-                invalid.push(OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) });
+        let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
+        let invalid = match change.header.body(self.logs.change(first.log, change.index)) {
+            Ok(body) => apply_body(names, &mut self.containers, &context, change.header.ops, &body)?,
+            Err(_) => {
+                names.opaque = true;
+                vec![op_id(&self.logs, first)]
             }
-            done += count;
-        }
-        invalid
-    }
-
-    fn op_id(&self, dot: Dot) -> OpId {
-        OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) }
+        };
+        self.graph.push(first, change.header.ops as u32, &change.deps);
+        Some(invalid)
     }
 
     /// Remembers that the next change of `log` was applied now.
@@ -145,7 +126,7 @@ impl Doc {
         let changes = self.changes_in_order();
         let own = self.logs.find(self.me).map(|log| (log, self.names_of(log).clone()));
         let events = self.containers.pause_listening();
-        self.containers.clear();
+        self.containers.clear_to_track();
         self.graph = Graph::default();
         self.names.iter_mut().for_each(|names| *names = Names::default());
         for change in &changes {
@@ -168,10 +149,50 @@ impl Doc {
     }
 }
 
+fn op_id(logs: &Logs, dot: Dot) -> OpId {
+    OpId { replica: logs.replica(dot.log), seq: u64::from(dot.seq) }
+}
+
+/// Applies the operations of a body, the first of which has `first` as its context. Returns those that are invalid
+/// where they stand, or `None` if the history has to be replayed first.
+pub(super) fn apply_body(
+    names: &mut Names,
+    containers: &mut Containers,
+    first: &Context<'_>,
+    ops: u64,
+    body: &[u8],
+) -> Option<Vec<OpId>> {
+    let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
+    let Some(runs) = runs else {
+        names.opaque = true;
+        return Some(vec![op_id(first.logs, first.dot)]);
+    };
+    names.bindings.resize(names.log.containers.len(), Binding::Unbound);
+    let (mut done, mut invalid) = (0, Vec::new());
+    for placed in runs {
+        let (dot, count) = (first.dot.plus(done), placed.run.ops());
+        let context = Context { dot, lamport: first.lamport + u64::from(done), ..*first };
+        let applied = match bind(names, containers, &context, placed.container) {
+            Some(handle) => {
+                let element = |element| resolve_element(&names.log, first.logs, dot.log, element);
+                containers.apply(&context, handle, placed.run, element)
+            }
+            None => Applied::Invalid,
+        };
+        match applied {
+            Applied::Done => {}
+            Applied::Invalid => invalid.push(op_id(first.logs, dot)),
+            Applied::NeedsHistory => return None,
+        }
+        done += count;
+    }
+    Some(invalid)
+}
+
 /// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not
 /// recursed: a hostile log may declare a chain of any length.
 fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Option<Handle> {
-    let mut unbound = Vec::new();
+    let mut unbound: SmallVec<[u32; 4]> = SmallVec::new();
     let mut at = index;
     let mut parent = loop {
         let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Some(Handle::ROOT) };
@@ -192,7 +213,9 @@ fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, i
         };
         parent = parent.zip(place).and_then(|(parent, place)| containers.get_or_make(parent, place, decl.kind));
         names.bindings[index as usize - 1] = parent.map_or(Binding::Invalid, Binding::Bound);
-        names.indices.extend(parent.map(|handle| (handle, index)));
+        if let Some(handle) = parent {
+            names.set_index(handle, index);
+        }
     }
     parent
 }

@@ -1,12 +1,10 @@
 //! The pending change: local transactions that were not sealed yet, and how they are sealed or taken back.
 
-use std::sync::atomic::Ordering;
-
 use smallvec::SmallVec;
 
-use super::{Doc, EditError};
+use super::{Doc, EditError, OWN};
 use crate::clock::Hlc;
-use crate::crdt::{Context, Handle, Place};
+use crate::crdt::{Applied, Context, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
     BodyMark, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES,
@@ -48,38 +46,35 @@ pub(super) struct Mark {
 
 impl Doc {
     /// Makes sure that there is a pending change to write into.
-    fn open_pending(&mut self) -> Dot {
-        if let Some(pending) = &self.pending {
-            return pending.first;
+    #[inline]
+    fn open_pending(&mut self) {
+        if self.pending.is_none() {
+            self.start_pending();
         }
-        let log = self.logs.intern(self.me);
-        self.names_of(log);
-        let first = Dot { log, seq: self.logs.end(log) as u32 };
-        let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != log).collect();
-        let body = BodyWriter::new(&self.names[log as usize].log);
-        // Our own log may lie ahead of a clock that was set back, or that does not believe it.
-        let after_own = self.logs.head(log).hlc.next().unwrap_or(Hlc::ZERO);
-        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
-        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
-        first
     }
 
+    fn start_pending(&mut self) {
+        let first = Dot { log: OWN, seq: self.logs.end(OWN) as u32 };
+        let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != OWN).collect();
+        let body = BodyWriter::new(&self.names[OWN as usize].log);
+        // Our own log may lie ahead of a clock that was set back, or that does not believe it.
+        let after_own = self.logs.head(OWN).hlc.next().unwrap_or(Hlc::ZERO);
+        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
+        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
+    }
+
+    #[inline]
     pub(super) fn mark(&mut self) -> Mark {
-        if self.cut.swap(false, Ordering::Relaxed)
-            || self.pending.as_ref().is_some_and(|p| p.body.bytes() >= SEAL_BYTES)
-        {
+        if std::mem::take(self.cut.get_mut()) || self.pending.as_ref().is_some_and(|p| p.body.bytes() >= SEAL_BYTES) {
             self.commit(None);
         }
-        let log = self.logs.intern(self.me);
-        self.names_of(log);
-        let names = &mut self.names[log as usize].log;
+        let names = &mut self.names[OWN as usize].log;
         if let Some(pending) = &mut self.pending {
             pending.body.close_list(names);
         }
-        let names = names.mark();
         Mark {
+            names: names.mark(),
             body: self.pending.as_ref().map(|pending| pending.body.mark()),
-            names,
             mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
         }
@@ -90,7 +85,7 @@ impl Doc {
         let Some(pending) = &mut self.pending else { return };
         let kept = mark.body.as_ref().map_or(0, BodyMark::ops);
         let undone = pending.body.ops() - kept;
-        self.names[pending.first.log as usize].reset(mark.names);
+        self.names[OWN as usize].reset(mark.names);
         match &mark.body {
             Some(body) => {
                 pending.body.reset(body);
@@ -105,6 +100,7 @@ impl Doc {
     }
 
     /// Writes a run of operations into the pending change and applies it. The caller has checked that it is valid.
+    #[inline]
     pub(super) fn push_op(&mut self, handle: Handle, run: OpRun<'_>) -> Result<(), EditError> {
         self.push(handle, run, None)
     }
@@ -115,32 +111,40 @@ impl Doc {
         self.push(handle, run, Some(element))
     }
 
+    #[inline]
     fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
-        let first = self.open_pending();
-        let mentions = self.mention_bytes(first.log, handle);
-        self.check_room(mentions, &run)?;
-        let container = self.own_index(handle);
+        self.open_pending();
+        let container = match self.names[OWN as usize].index_of(handle) {
+            Some(index) => {
+                self.check_room(0, &run)?;
+                index
+            }
+            None => {
+                let mentions = self.mention_bytes(handle);
+                self.check_room(mentions, &run)?;
+                self.pending.iter_mut().for_each(|pending| pending.mentions += mentions);
+                self.own_index(handle)
+            }
+        };
         if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
             *element = self.own_element(dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
-        pending.mentions += mentions;
-        let names = &mut self.names[first.log as usize];
-        let dot = first.plus(pending.body.ops());
+        let names = &mut self.names[OWN as usize].log;
+        let dot = pending.first.plus(pending.body.ops());
         let past = Past::everything();
         let lamport = pending.lamport + u64::from(pending.body.ops());
         let context = Context { dot, hlc: pending.hlc, lamport, past: &past, logs: &self.logs };
-        pending.body.push(&mut names.log, container, &run);
-        let (names, logs) = (&names.log, &self.logs);
-        let element = |element| super::apply::resolve_element(names, logs, first.log, element);
-        let valid = self.containers.apply(&context, handle, run, element);
-        debug_assert!(valid, "an edit was not checked before it was pushed");
+        pending.body.push(names, container, &run);
+        let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
+        let applied = self.containers.apply(&context, handle, run, element);
+        debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
         Ok(())
     }
 
     /// An upper bound of what mentioning a container for the first time costs, with those around it.
-    fn mention_bytes(&self, log: u32, mut handle: Handle) -> usize {
-        let (names, mut bytes) = (&self.names[log as usize], 0);
+    fn mention_bytes(&self, mut handle: Handle) -> usize {
+        let (names, mut bytes) = (&self.names[OWN as usize], 0);
         while names.index_of(handle).is_none() {
             let (parent, place) = self.containers.place(handle);
             bytes += 48 + if let Place::Name(name) = place { name.len() } else { 0 };
@@ -149,16 +153,17 @@ impl Doc {
         bytes
     }
 
+    #[inline]
     fn check_room(&self, mentions: usize, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
-        if self.names[pending.first.log as usize].is_opaque() {
+        if self.names[OWN as usize].is_opaque() {
             return Err(EditError::LogUnreadable);
         }
         let bytes = pending.body.bytes() + pending.mentions + mentions + run_bytes(run);
         if bytes + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
-        let own = self.logs.head(pending.first.log);
+        let own = self.logs.head(OWN);
         if pending.end() + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
             return Err(EditError::LogFull { max: MAX_SEQ });
         }
@@ -167,8 +172,7 @@ impl Doc {
 
     /// The index of a container in our own log, declaring it and those around it at their first mention.
     fn own_index(&mut self, handle: Handle) -> u32 {
-        let log = self.logs.intern(self.me);
-        if let Some(index) = self.names_of(log).index_of(handle) {
+        if let Some(index) = self.names[OWN as usize].index_of(handle) {
             return index;
         }
         let (parent, place) = self.containers.place(handle);
@@ -182,19 +186,18 @@ impl Doc {
             (None, element) => Key::Element(self.own_element(element.expect("a place is one of the two"))),
         };
         let kind = self.containers.kind(handle);
-        self.names_of(log).declare(ContainerDecl { parent, key, kind }, handle)
+        self.names[OWN as usize].declare(ContainerDecl { parent, key, kind }, handle)
     }
 
     /// How our own log names an element.
     fn own_element(&mut self, dot: Dot) -> ElementRef {
-        let log = self.open_pending().log;
         let (me, author) = (self.me, self.logs.replica(dot.log));
-        ElementRef { name: self.names_of(log).log.name(me, author), seq: dot.seq }
+        ElementRef { name: self.names[OWN as usize].log.name(me, author), seq: dot.seq }
     }
 
     /// Seals the pending change with a commit message (cut at 4 KiB). Without pending edits it does nothing.
     pub fn commit(&mut self, message: Option<&str>) {
-        self.cut.store(false, Ordering::Relaxed);
+        *self.cut.get_mut() = false;
         let Some(pending) = self.pending.take() else { return };
         let log = pending.first.log;
         let ops = pending.body.ops();
@@ -225,7 +228,7 @@ impl Doc {
         if ops == 0 {
             return None;
         }
-        Some((ops, pending.body.finish(&mut self.names[pending.first.log as usize].log)))
+        Some((ops, pending.body.finish(&mut self.names[OWN as usize].log)))
     }
 
     /// Applies the pending operations again, after the state was rebuilt without them. `names` is what our log will
@@ -234,7 +237,10 @@ impl Doc {
         let Some(pending) = self.pending.take() else { return };
         let ops = u64::from(pending.body.ops());
         let body = pending.body.clone().finish(&mut names.clone());
-        self.apply_body(pending.first, ops, pending.hlc, pending.lamport, &Past::everything(), &body);
+        let past = Past::everything();
+        let (dot, hlc, lamport) = (pending.first, pending.hlc, pending.lamport);
+        let context = Context { dot, hlc, lamport, past: &past, logs: &self.logs };
+        super::apply::apply_body(&mut self.names[OWN as usize], &mut self.containers, &context, ops, &body);
         self.pending = Some(pending);
     }
 }

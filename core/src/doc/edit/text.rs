@@ -1,7 +1,7 @@
 //! `TextMut`.
 
 use super::range;
-use crate::crdt::{Handle, TextState};
+use crate::crdt::{Handle, Metric, TextState};
 use crate::doc::{Doc, EditError};
 use crate::op::OpRun;
 
@@ -20,7 +20,7 @@ impl TextMut<'_> {
 
     /// Length in Unicode scalar values.
     pub fn len(&self) -> usize {
-        self.state().rope().len_chars()
+        self.state().rope().len() as usize
     }
 
     /// Whether there are none.
@@ -63,7 +63,7 @@ impl TextMut<'_> {
 
     /// Length in UTF-16 code units.
     pub fn len_utf16(&self) -> usize {
-        self.state().rope().len_utf16_cu()
+        self.state().rope().extent().utf16 as usize
     }
 
     /// Inserts text at an offset in UTF-16 code units.
@@ -86,10 +86,12 @@ impl TextMut<'_> {
     }
 
     fn scalar_position(&self, offset: usize) -> Result<usize, EditError> {
-        let (rope, len) = (self.state().rope(), self.len_utf16());
-        let fail = EditError::OutOfRange { what: "UTF-16 offset", index: offset, len };
-        let pos = rope.try_utf16_cu_to_char(offset).map_err(|_| fail)?;
-        if rope.char_to_utf16_cu(pos) == offset { Ok(pos) } else { Err(EditError::InsideCharacter { offset }) }
+        let len = self.len_utf16();
+        if offset > len {
+            return Err(EditError::OutOfRange { what: "UTF-16 offset", index: offset, len });
+        }
+        let place = self.state().rope().locate(Metric::Utf16, offset);
+        place.map(|place| place.chars as usize).ok_or(EditError::InsideCharacter { offset })
     }
 
     fn state(&self) -> &TextState {
