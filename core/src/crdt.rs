@@ -26,5 +26,5 @@ pub(crate) use event::Event;
 pub(crate) use list::ListState;
 pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
-pub(crate) use rope::{Metric, Rope};
+pub(crate) use rope::{Extent, Metric, Rope};
 pub(crate) use text::TextState;

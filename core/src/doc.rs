@@ -31,7 +31,7 @@ use crate::clock::{Clock, Hlc};
 use crate::crdt::Containers;
 use crate::graph::{Graph, Logs};
 use crate::id::{ReplicaId, VersionVector};
-use crate::op::LogState;
+use crate::op::{BodyWriter, LogState};
 
 /// The log of this document's own replica.
 const OWN: u32 = 0;
@@ -49,6 +49,8 @@ pub struct Doc {
     order: Vec<(u32, u32)>,
     containers: Containers,
     pending: Option<Pending>,
+    /// The operations of the pending change.
+    draft: BodyWriter,
     /// Somebody was told the version: the pending change must not grow any more.
     cut: AtomicBool,
     /// What `take_batch` has not handed out: (log, first seq).
@@ -71,6 +73,7 @@ impl Doc {
             order: Vec::new(),
             containers: Containers::new(),
             pending: None,
+            draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),
         }
@@ -95,7 +98,7 @@ impl Doc {
     pub fn version(&self) -> VersionVector {
         let mut version = self.logs.version();
         if let Some(pending) = &self.pending {
-            version.raise(self.me, pending.end());
+            version.raise(self.me, pending.end(&self.draft));
             self.cut.store(true, Ordering::Relaxed);
         }
         version

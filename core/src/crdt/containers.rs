@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::counter::CounterState;
 use super::set::SetState;
-use super::{Applied, Context, Event, ListState, MapState, MultiValue, TextState};
+use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, Value};
 use crate::ordered::OrdMap;
@@ -118,12 +118,14 @@ pub(crate) struct Containers {
     local: bool,
     /// Whether texts know who wrote what.
     tracked: bool,
+    /// The container that was asked for by name last.
+    recent: Handle,
 }
 
 impl Containers {
     pub(crate) fn new() -> Self {
         let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0, false);
-        Self { all: vec![root], events: None, local: false, tracked: false }
+        Self { all: vec![root], events: None, local: false, tracked: false, recent: Handle::ROOT }
     }
 
     /// Empties every container, for a replay behind which texts know who wrote what; handles stay.
@@ -192,9 +194,22 @@ impl Containers {
 
     /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
     pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
-        if let Some(handle) = self.child(parent, place, kind) {
-            return Some(handle);
+        self.child(parent, place, kind).or_else(|| self.make(parent, place, kind))
+    }
+
+    /// The container of this kind and name in the root map, made if there is none.
+    #[inline]
+    pub(crate) fn named_in_root(&mut self, name: &str, kind: ContainerKind) -> Handle {
+        let recent = &self.all[self.recent.0 as usize];
+        if recent.kind == kind && recent.depth == 1 && matches!(&recent.spot, Spot::Name(known) if known == name) {
+            return self.recent;
         }
+        let found = self.get_or_make(Handle::ROOT, Place::Name(name), kind);
+        self.recent = found.expect("the root map holds any name");
+        self.recent
+    }
+
+    fn make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
         let depth = self.all[parent.0 as usize].depth + 1;
         let spot = match (self.content(parent), place) {
             (Content::Map(_), Place::Name(name)) => Spot::Name(name.to_owned()),
@@ -260,13 +275,41 @@ impl Containers {
                 None => Applied::Invalid,
             },
         };
-        if let (Some(all), Some(new)) = (&mut self.events, events) {
-            all.extend(new.into_iter().map(|event| (handle, self.local, event)));
+        if let Some(events) = events {
+            self.tell(handle, events);
         }
         if applied == Applied::Done {
             mentioned.make(self, handle);
         }
         applied
+    }
+
+    /// Inserts characters that were typed here, which `dot` is the first of.
+    #[inline]
+    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent) {
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
+        if let Some(all) = &mut self.events {
+            let index_utf16 = state.rope().utf16_of(pos);
+            all.push((handle, true, Event::TextInsert { index: pos, index_utf16, text: text.to_owned() }));
+        }
+        state.insert_seen(dot, pos, text, extent);
+    }
+
+    /// Deletes characters here.
+    #[inline]
+    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32) {
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
+        let mut events = self.events.is_some().then(Vec::new);
+        state.delete_seen(dot, pos, len, false, &mut events);
+        if let Some(events) = events {
+            self.tell(handle, events);
+        }
+    }
+
+    fn tell(&mut self, handle: Handle, events: Vec<Event>) {
+        if let Some(all) = &mut self.events {
+            all.extend(events.into_iter().map(|event| (handle, self.local, event)));
+        }
     }
 
     /// Tells whether the operations that follow are made here.

@@ -110,14 +110,46 @@ impl TextState {
 
     #[inline]
     fn note(&mut self, dot: Dot, len: u32) {
-        match self.ends.iter_mut().find(|(log, _)| *log == dot.log) {
-            Some((_, end)) => *end = dot.seq + len,
-            None => self.ends.push((dot.log, dot.seq + len)),
+        match self.ends.first_mut() {
+            Some((log, end)) if *log == dot.log => *end = dot.seq + len,
+            _ => self.note_other(dot.log, dot.seq + len),
         }
     }
 
-    /// Inserts characters.
+    /// Puts the author of the last operation first.
+    fn note_other(&mut self, log: u32, end: u32) {
+        self.ends.retain(|(other, _)| *other != log);
+        self.ends.insert(0, (log, end));
+    }
+
+    /// Inserts characters for an operation that has seen everything that happened to this text.
     #[inline]
+    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, text: &str, extent: Extent) {
+        if let Some(ids) = &mut self.ids {
+            ids.put_down(Step { dot, pos, len: extent.chars, kind: StepKind::Insert });
+        }
+        self.note(dot, extent.chars);
+        self.rope.insert(pos, text, extent);
+    }
+
+    /// Deletes characters for an operation that has seen everything that happened to this text.
+    #[inline]
+    pub(crate) fn delete_seen(
+        &mut self,
+        dot: Dot,
+        pos: u32,
+        len: u32,
+        backward: bool,
+        events: &mut Option<Vec<Event>>,
+    ) {
+        if let Some(ids) = &mut self.ids {
+            ids.put_down(Step { dot, pos, len, kind: StepKind::Delete { backward } });
+        }
+        self.note(dot, len);
+        remove(&mut self.rope, if backward { pos + 1 - len } else { pos }, len, events);
+    }
+
+    /// Inserts characters.
     pub(crate) fn insert(
         &mut self,
         context: &Context<'_>,
@@ -126,33 +158,32 @@ impl TextState {
         events: &mut Option<Vec<Event>>,
     ) -> Applied {
         let extent = Extent::of(text);
-        let index = if self.is_seen_by(context.past) {
+        let mut tell = |rope: &Rope, index| {
+            if let Some(events) = events {
+                let index_utf16 = rope.utf16_of(index);
+                events.push(Event::TextInsert { index, index_utf16, text: text.to_owned() });
+            }
+        };
+        if self.is_seen_by(context.past) {
             if pos > self.rope.len() {
                 return Applied::Invalid;
             }
-            if let Some(ids) = &mut self.ids {
-                ids.put_down(Step { dot: context.dot, pos, len: extent.chars, kind: StepKind::Insert });
-            }
-            pos
-        } else {
-            let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-            ids.catch_up(context.logs);
-            ids.sequence.prepare(context.past);
-            let placed = ids.sequence.insert(context.dot, pos, extent.chars, false, context.logs);
-            let Some(index) = placed else { return Applied::Invalid };
-            index
-        };
-        self.note(context.dot, extent.chars);
-        if let Some(events) = events {
-            let index_utf16 = self.rope.utf16_of(index);
-            events.push(Event::TextInsert { index, index_utf16, text: text.to_owned() });
+            tell(&self.rope, pos);
+            self.insert_seen(context.dot, pos, text, extent);
+            return Applied::Done;
         }
+        let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
+        ids.catch_up(context.logs);
+        ids.sequence.prepare(context.past);
+        let placed = ids.sequence.insert(context.dot, pos, extent.chars, false, context.logs);
+        let Some(index) = placed else { return Applied::Invalid };
+        tell(&self.rope, index);
+        self.note(context.dot, extent.chars);
         self.rope.insert(index, text, extent);
         Applied::Done
     }
 
     /// Deletes characters.
-    #[inline]
     pub(crate) fn delete(
         &mut self,
         context: &Context<'_>,
@@ -162,28 +193,25 @@ impl TextState {
         events: &mut Option<Vec<Event>>,
     ) -> Applied {
         if self.is_seen_by(context.past) {
-            let start = if backward { (pos + 1).checked_sub(len) } else { Some(pos) };
-            let Some(start) = start.filter(|start| *start <= self.rope.len() && len <= self.rope.len() - *start) else {
-                return Applied::Invalid;
-            };
-            if let Some(ids) = &mut self.ids {
-                ids.put_down(Step { dot: context.dot, pos, len, kind: StepKind::Delete { backward } });
+            let total = self.rope.len();
+            let fits = if backward { pos < total && len <= pos + 1 } else { pos <= total && len <= total - pos };
+            if fits {
+                self.delete_seen(context.dot, pos, len, backward, events);
             }
-            remove(&mut self.rope, start, len, events);
-        } else {
-            let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-            ids.catch_up(context.logs);
-            ids.sequence.prepare(context.past);
-            if !ids.sequence.can_delete(pos, len, backward) {
-                return Applied::Invalid;
-            }
-            let rope = &mut self.rope;
-            ids.sequence.delete(context.dot, pos, len, backward, |deleted| {
-                if let Some(index) = deleted.view {
-                    remove(rope, index, deleted.len, events);
-                }
-            });
+            return fits.into();
         }
+        let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
+        ids.catch_up(context.logs);
+        ids.sequence.prepare(context.past);
+        if !ids.sequence.can_delete(pos, len, backward) {
+            return Applied::Invalid;
+        }
+        let rope = &mut self.rope;
+        ids.sequence.delete(context.dot, pos, len, backward, |deleted| {
+            if let Some(index) = deleted.view {
+                remove(rope, index, deleted.len, events);
+            }
+        });
         self.note(context.dot, len);
         Applied::Done
     }

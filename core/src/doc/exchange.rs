@@ -72,8 +72,8 @@ impl Doc {
     pub fn take_batch(&mut self) -> Batch {
         self.commit(None);
         let mut batch = Batch::default();
-        for (log, from) in std::mem::take(&mut self.untaken) {
-            batch.segments.extend(self.logs.log_since(log, from).segments);
+        for (log, from) in self.untaken.drain(..) {
+            batch.segments.extend(self.logs.log_since(log, from));
         }
         batch
     }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Doc, EditError, OWN};
 use crate::clock::Hlc;
-use crate::crdt::{Applied, Context, Handle, Place};
+use crate::crdt::{Applied, Context, Extent, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
     BodyMark, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES,
@@ -24,15 +24,25 @@ pub(super) struct Pending {
     hlc: Hlc,
     lamport: u64,
     deps: SmallVec<[Dot; 2]>,
-    body: BodyWriter,
+    /// Whether our log can be written at all.
+    sound: bool,
     /// Bytes of first mentions, which the body may not have written yet.
     mentions: usize,
 }
 
 impl Pending {
+    /// Whether so many bytes and operations more surely fit.
+    #[inline]
+    fn has_room(&self, draft: &BodyWriter, bytes: usize, ops: u32) -> bool {
+        self.sound
+            && draft.bytes() + self.mentions + bytes <= MAX_CHANGE_BYTES - HEADER_BYTES - (1 << 10)
+            && self.end(draft) + u64::from(ops) <= MAX_SEQ
+    }
+
     /// The exclusive end of its sequence numbers.
-    pub(super) fn end(&self) -> u64 {
-        u64::from(self.first.seq) + u64::from(self.body.ops())
+    #[inline]
+    pub(super) fn end(&self, draft: &BodyWriter) -> u64 {
+        u64::from(self.first.seq) + u64::from(draft.ops())
     }
 }
 
@@ -56,25 +66,27 @@ impl Doc {
     fn start_pending(&mut self) {
         let first = Dot { log: OWN, seq: self.logs.end(OWN) as u32 };
         let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != OWN).collect();
-        let body = BodyWriter::new(&self.names[OWN as usize].log);
+        self.draft.start(&self.names[OWN as usize].log);
         // Our own log may lie ahead of a clock that was set back, or that does not believe it.
         let after_own = self.logs.head(OWN).hlc.next().unwrap_or(Hlc::ZERO);
         let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
-        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
+        let own = self.logs.head(OWN);
+        let sound = !self.names[OWN as usize].is_opaque() && (own.end == 0 || hlc > own.hlc);
+        self.pending = Some(Pending { first, hlc, lamport, deps, sound, mentions: 0 });
     }
 
     #[inline]
     pub(super) fn mark(&mut self) -> Mark {
-        if std::mem::take(self.cut.get_mut()) || self.pending.as_ref().is_some_and(|p| p.body.bytes() >= SEAL_BYTES) {
+        if std::mem::take(self.cut.get_mut()) || (self.pending.is_some() && self.draft.bytes() >= SEAL_BYTES) {
             self.commit(None);
         }
         let names = &mut self.names[OWN as usize].log;
-        if let Some(pending) = &mut self.pending {
-            pending.body.close_list(names);
+        if self.pending.is_some() {
+            self.draft.close_list(names);
         }
         Mark {
             names: names.mark(),
-            body: self.pending.as_ref().map(|pending| pending.body.mark()),
+            body: self.pending.as_ref().map(|_| self.draft.mark()),
             mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
         }
@@ -84,11 +96,11 @@ impl Doc {
     pub(super) fn rollback(&mut self, mark: &Mark) {
         let Some(pending) = &mut self.pending else { return };
         let kept = mark.body.as_ref().map_or(0, BodyMark::ops);
-        let undone = pending.body.ops() - kept;
+        let undone = self.draft.ops() - kept;
         self.names[OWN as usize].reset(mark.names);
         match &mark.body {
             Some(body) => {
-                pending.body.reset(body);
+                self.draft.reset(body);
                 pending.mentions = mark.mentions;
             }
             None => self.pending = None,
@@ -100,9 +112,41 @@ impl Doc {
     }
 
     /// Writes a run of operations into the pending change and applies it. The caller has checked that it is valid.
-    #[inline]
     pub(super) fn push_op(&mut self, handle: Handle, run: OpRun<'_>) -> Result<(), EditError> {
         self.push(handle, run, None)
+    }
+
+    /// Inserts characters into a text (the position was checked). Typing is what happens most: it takes a short way.
+    #[inline]
+    pub(super) fn push_text(&mut self, handle: Handle, pos: u32, text: &str) -> Result<(), EditError> {
+        let extent = Extent::of(text);
+        self.open_pending();
+        let names = &mut self.names[OWN as usize];
+        if let (Some(index), Some(pending)) = (names.index_of(handle), &mut self.pending)
+            && pending.has_room(&self.draft, text.len(), extent.chars)
+        {
+            let dot = pending.first.plus(self.draft.ops());
+            self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
+            self.containers.type_text(handle, dot, pos, text, extent);
+            return Ok(());
+        }
+        self.push(handle, OpRun::TextInsert { pos, chars: extent.chars, text }, None)
+    }
+
+    /// Deletes characters of a text (the range was checked).
+    #[inline]
+    pub(super) fn push_text_delete(&mut self, handle: Handle, pos: u32, len: u32) -> Result<(), EditError> {
+        self.open_pending();
+        let names = &mut self.names[OWN as usize];
+        if let (Some(index), Some(pending)) = (names.index_of(handle), &mut self.pending)
+            && pending.has_room(&self.draft, 0, len)
+        {
+            let dot = pending.first.plus(self.draft.ops());
+            self.draft.push_delete(&mut names.log, index, pos, len);
+            self.containers.erase_text(handle, dot, pos, len);
+            return Ok(());
+        }
+        self.push(handle, OpRun::Delete { pos, len, backward: false }, None)
     }
 
     /// The same for an operation on an element, whose name in the run is filled in here: a log mentions the container
@@ -111,7 +155,6 @@ impl Doc {
         self.push(handle, run, Some(element))
     }
 
-    #[inline]
     fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
         self.open_pending();
         let container = match self.names[OWN as usize].index_of(handle) {
@@ -131,11 +174,11 @@ impl Doc {
         }
         let pending = self.pending.as_mut().expect("opened above");
         let names = &mut self.names[OWN as usize].log;
-        let dot = pending.first.plus(pending.body.ops());
+        let dot = pending.first.plus(self.draft.ops());
         let past = Past::everything();
-        let lamport = pending.lamport + u64::from(pending.body.ops());
+        let lamport = pending.lamport + u64::from(self.draft.ops());
         let context = Context { dot, hlc: pending.hlc, lamport, past: &past, logs: &self.logs };
-        pending.body.push(names, container, &run);
+        self.draft.push(names, container, &run);
         let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
         let applied = self.containers.apply(&context, handle, run, element);
         debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
@@ -153,18 +196,17 @@ impl Doc {
         bytes
     }
 
-    #[inline]
     fn check_room(&self, mentions: usize, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
         if self.names[OWN as usize].is_opaque() {
             return Err(EditError::LogUnreadable);
         }
-        let bytes = pending.body.bytes() + pending.mentions + mentions + run_bytes(run);
+        let bytes = self.draft.bytes() + pending.mentions + mentions + run_bytes(run);
         if bytes + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
         let own = self.logs.head(OWN);
-        if pending.end() + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
+        if pending.end(&self.draft) + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
             return Err(EditError::LogFull { max: MAX_SEQ });
         }
         Ok(())
@@ -200,11 +242,11 @@ impl Doc {
         *self.cut.get_mut() = false;
         let Some(pending) = self.pending.take() else { return };
         let log = pending.first.log;
-        let ops = pending.body.ops();
+        let ops = self.draft.ops();
         if ops == 0 {
             return;
         }
-        let body = pending.body.finish(&mut self.names[log as usize].log);
+        let body = self.draft.finish(&mut self.names[OWN as usize].log);
         let mut deps: SmallVec<[Dep; 2]> = SmallVec::new();
         for dot in &pending.deps {
             let end = u64::from(dot.seq) + 1;
@@ -213,7 +255,7 @@ impl Doc {
         }
         deps.sort_unstable_by_key(|dep| dep.replica);
         let message = message.map(|message| &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]);
-        self.logs.seal(log, &Change { hlc: pending.hlc, deps: &deps, message, ops: u64::from(ops), body: &body });
+        self.logs.seal(log, &Change { hlc: pending.hlc, deps: &deps, message, ops: u64::from(ops), body });
         self.graph.push(pending.first, ops, &pending.deps);
         self.note_order(log);
         if !self.untaken.iter().any(|(untaken, _)| *untaken == log) {
@@ -223,20 +265,17 @@ impl Doc {
 
     /// What an initial change would consist of: the pending operations and their bytes.
     pub(super) fn into_body(mut self) -> Option<(u32, Vec<u8>)> {
-        let pending = self.pending.take()?;
-        let ops = pending.body.ops();
-        if ops == 0 {
-            return None;
-        }
-        Some((ops, pending.body.finish(&mut self.names[OWN as usize].log)))
+        self.pending.take()?;
+        let ops = self.draft.ops();
+        (ops > 0).then(|| (ops, self.draft.finish(&mut self.names[OWN as usize].log).to_vec()))
     }
 
     /// Applies the pending operations again, after the state was rebuilt without them. `names` is what our log will
     /// have mentioned behind them.
     pub(super) fn reapply_pending(&mut self, names: &LogNames) {
         let Some(pending) = self.pending.take() else { return };
-        let ops = u64::from(pending.body.ops());
-        let body = pending.body.clone().finish(&mut names.clone());
+        let ops = u64::from(self.draft.ops());
+        let body = self.draft.clone().finish(&mut names.clone()).to_vec();
         let past = Past::everything();
         let (dot, hlc, lamport) = (pending.first, pending.hlc, pending.lamport);
         let context = Context { dot, hlc, lamport, past: &past, logs: &self.logs };

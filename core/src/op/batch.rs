@@ -111,7 +111,7 @@ impl Batch {
 
     /// The encoding, alone.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.bytes() + 32 * self.segments.len() + 4);
         self.write(&mut out);
         out
     }

@@ -59,14 +59,14 @@ pub struct LogNames {
 impl LogNames {
     /// This point, to come back to.
     pub fn mark(&self) -> NamesMark {
-        let (containers, replicas) = (self.containers.len(), self.replicas.len());
+        let (containers, replicas) = (self.containers.len() as u32, self.replicas.len() as u32);
         NamesMark { containers, replicas, current: self.current, cursor: self.cursor }
     }
 
     /// Forgets what was mentioned since `mark`.
     pub fn reset(&mut self, mark: NamesMark) {
-        self.containers.truncate(mark.containers);
-        self.replicas.truncate(mark.replicas);
+        self.containers.truncate(mark.containers as usize);
+        self.replicas.truncate(mark.replicas as usize);
         (self.current, self.cursor) = (mark.current, mark.cursor);
     }
 }
@@ -74,8 +74,8 @@ impl LogNames {
 /// A point to which the names can be taken back.
 #[derive(Clone, Copy, Debug)]
 pub struct NamesMark {
-    containers: usize,
-    replicas: usize,
+    containers: u32,
+    replicas: u32,
     current: u32,
     cursor: u32,
 }
@@ -231,7 +231,7 @@ mod tests {
         let (mut names, mut writer) = (LogNames::default(), BodyWriter::default());
         write(&mut writer, &mut names);
         let ops = writer.ops();
-        let body = writer.finish(&mut names);
+        let body = writer.finish(&mut names).to_vec();
         let mut read = LogNames::default();
         let runs = read.read(u64::from(ops), &body).expect("reads what was written");
         assert_eq!(runs.iter().map(|placed| placed.run.ops()).sum::<u32>(), ops);

@@ -60,7 +60,7 @@ impl Leaf {
             let end = rest.char_indices().nth(len as usize).map_or(rest.len(), |(byte, _)| byte);
             Extent::of(&rest[..end])
         };
-        self.text.replace_range(start..start + gone.bytes, "");
+        self.text.drain(start..start + gone.bytes);
         self.extent = self.extent.minus(gone);
         gone
     }

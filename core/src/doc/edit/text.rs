@@ -3,7 +3,6 @@
 use super::range;
 use crate::crdt::{Handle, Metric, TextState};
 use crate::doc::{Doc, EditError};
-use crate::op::OpRun;
 
 /// Edits a text. Positions count Unicode scalar values, or UTF-16 code units where the name says so.
 #[derive(Debug)]
@@ -45,8 +44,7 @@ impl TextMut<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        let chars = text.chars().count() as u32;
-        self.doc.push_op(self.handle, OpRun::TextInsert { pos, chars, text })
+        self.doc.push_text(self.handle, pos, text)
     }
 
     /// Deletes `len` Unicode scalar values at a position.
@@ -58,7 +56,7 @@ impl TextMut<'_> {
         if len == 0 {
             return Ok(());
         }
-        self.doc.push_op(self.handle, OpRun::Delete { pos, len, backward: false })
+        self.doc.push_text_delete(self.handle, pos, len)
     }
 
     /// Length in UTF-16 code units.
