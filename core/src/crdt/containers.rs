@@ -9,7 +9,7 @@ use super::counter::CounterState;
 use super::set::SetState;
 use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState};
 use crate::graph::Dot;
-use crate::op::{ContainerKind, ElementRef, OpRun, Value};
+use crate::op::{ContainerKind, ElementRef, OpRun, TextRun, Value};
 use crate::ordered::OrdMap;
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
@@ -245,16 +245,19 @@ impl Containers {
         run: OpRun<'_>,
         element: impl Fn(ElementRef) -> Option<Dot>,
     ) -> Applied {
+        if let Content::Text(_) = self.content(handle) {
+            return match run {
+                OpRun::TextInsert { pos, text, .. } => self.apply_text(context, handle, TextRun::Insert { pos, text }),
+                OpRun::Delete { pos, len, backward } => {
+                    self.apply_text(context, handle, TextRun::Delete { pos, len, backward })
+                }
+                _ => Applied::Invalid,
+            };
+        }
         let mut events = self.events.is_some().then(Vec::new);
         let mentioned = Mentioned::new(context, &run, &element);
         let content = &mut self.all[handle.0 as usize].content;
         let applied = match (content, run) {
-            (Content::Text(text), OpRun::TextInsert { pos, text: added, .. }) => {
-                text.insert(context, pos, added, &mut events)
-            }
-            (Content::Text(text), OpRun::Delete { pos, len, backward }) => {
-                text.delete(context, pos, len, backward, &mut events)
-            }
             (Content::List(list), OpRun::ListInsert { pos, values }) => {
                 list.insert(context, pos, values, &mut events).into()
             }
@@ -280,6 +283,21 @@ impl Containers {
         }
         if applied == Applied::Done {
             mentioned.make(self, handle);
+        }
+        applied
+    }
+
+    /// Applies a run to a text.
+    #[inline]
+    pub(crate) fn apply_text(&mut self, context: &Context<'_>, handle: Handle, run: TextRun<'_>) -> Applied {
+        let mut events = self.events.is_some().then(Vec::new);
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return Applied::Invalid };
+        let applied = match run {
+            TextRun::Insert { pos, text } => state.insert(context, pos, text, &mut events),
+            TextRun::Delete { pos, len, backward } => state.delete(context, pos, len, backward, &mut events),
+        };
+        if let Some(events) = events {
+            self.tell(handle, events);
         }
         applied
     }

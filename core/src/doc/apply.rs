@@ -6,7 +6,7 @@ use super::Doc;
 use crate::crdt::{Applied, Containers, Context, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs};
 use crate::id::OpId;
-use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
+use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogNames, ROOT};
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,16 @@ impl Names {
             self.indices.resize(at + 1, ROOT);
         }
         self.indices[at] = index;
+    }
+
+    /// The container of the last operation, if the next body can be read.
+    #[inline]
+    fn current(&self) -> Option<Handle> {
+        let current = self.log.current().checked_sub(1).filter(|_| !self.opaque)?;
+        match self.bindings.get(current as usize) {
+            Some(Binding::Bound(handle)) => Some(*handle),
+            _ => None,
+        }
     }
 
     pub(super) fn declare(&mut self, decl: ContainerDecl, handle: Handle) -> u32 {
@@ -162,6 +172,15 @@ pub(super) fn apply_body(
     ops: u64,
     body: &[u8],
 ) -> Option<Vec<OpId>> {
+    if let Some(handle) = names.current().filter(|handle| containers.kind(*handle) == ContainerKind::Text)
+        && let Some(run) = names.log.read_text_run(ops, body)
+    {
+        return match containers.apply_text(first, handle, run) {
+            Applied::Done => Some(Vec::new()),
+            Applied::Invalid => Some(vec![op_id(first.logs, first.dot)]),
+            Applied::NeedsHistory => None,
+        };
+    }
     let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
     let Some(runs) = runs else {
         names.opaque = true;

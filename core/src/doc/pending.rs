@@ -247,7 +247,7 @@ impl Doc {
             return;
         }
         let body = self.draft.finish(&mut self.names[OWN as usize].log);
-        let mut deps: SmallVec<[Dep; 2]> = SmallVec::new();
+        let mut deps: SmallVec<[Dep; 1]> = SmallVec::new();
         for dot in &pending.deps {
             let end = u64::from(dot.seq) + 1;
             let digest = self.logs.digest_at(dot.log, end).expect("the frontier lies between changes");

@@ -24,6 +24,8 @@ pub struct Logs {
     logs: Vec<Log>,
     index: OrdMap<ReplicaId, u32>,
     pending: Vec<Segment>,
+    /// The log that grew last.
+    recent: u32,
 }
 
 /// A change that was added, with its dependencies resolved.
@@ -57,7 +59,7 @@ pub struct Fork {
 #[derive(Clone, Debug, Default)]
 pub struct Appended {
     /// The changes added, each after what it depends on.
-    pub changes: Vec<LoggedChange>,
+    pub changes: SmallVec<[LoggedChange; 1]>,
     /// Bytes of changes that wait for others.
     pub pending_bytes: usize,
     /// Forks found. The changes that prove them were not added.
@@ -211,12 +213,13 @@ impl Logs {
 
     /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `None` if they
     /// are not of that kind; nothing was changed then.
-    fn append_next(&mut self, segment: &Segment) -> Result<Option<Vec<LoggedChange>>, DecodeError> {
-        let Some(log) = self.find(segment.replica).filter(|log| self.end(*log) == segment.first_seq) else {
-            return Ok(None);
-        };
+    fn append_next(&mut self, segment: &Segment) -> Result<Option<SmallVec<[LoggedChange; 1]>>, DecodeError> {
+        let recent = self.logs.get(self.recent as usize).filter(|log| log.replica == segment.replica);
+        let log = recent.map(|_| self.recent).or_else(|| self.find(segment.replica));
+        let Some(log) = log.filter(|log| self.end(*log) == segment.first_seq) else { return Ok(None) };
+        self.recent = log;
         let start = self.logs[log as usize].mark();
-        let mut changes = Vec::new();
+        let mut changes = SmallVec::new();
         for change in segment.changes() {
             let own = &mut self.logs[log as usize];
             let index = own.len();

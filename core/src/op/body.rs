@@ -57,6 +57,11 @@ pub struct LogNames {
 }
 
 impl LogNames {
+    /// The container of the last operation.
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
     /// This point, to come back to.
     pub fn mark(&self) -> NamesMark {
         let (containers, replicas) = (self.containers.len() as u32, self.replicas.len() as u32);
@@ -170,6 +175,27 @@ impl OpRun<'_> {
             _ => 1,
         }
     }
+}
+
+/// A run on a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextRun<'a> {
+    /// Inserts characters, as `OpRun::TextInsert` does.
+    Insert {
+        /// Position in Unicode scalar values.
+        pos: u32,
+        /// The characters.
+        text: &'a str,
+    },
+    /// Deletes characters, as `OpRun::Delete` does.
+    Delete {
+        /// Position of the first one deleted.
+        pos: u32,
+        /// How many.
+        len: u32,
+        /// Whether operation i deletes position `pos - i` instead of `pos`.
+        backward: bool,
+    },
 }
 
 /// A run with the container it acts on, by its index in the log.
