@@ -107,12 +107,11 @@ impl Doc {
     /// The same; `None` if the history has to be replayed first.
     fn try_change(&mut self, change: &LoggedChange) -> Option<Vec<OpId>> {
         let first = change.first;
-        let parents = change.parents();
-        let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
+        let (past, lamport) = self.graph.place(first, &change.deps);
         self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
         let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
-        let invalid = match change.header.body(self.logs.change(first.log, change.index)) {
+        let invalid = match change.header.body(self.logs.bytes(change)) {
             Ok(body) => apply_body(names, &mut self.containers, &context, change.header.ops, &body)?,
             Err(_) => {
                 names.opaque = true;
@@ -153,7 +152,7 @@ impl Doc {
         let mut replays: Vec<_> = (0..self.logs.len() as u32).map(|log| self.logs.replay(log)).collect();
         let mut changes = Vec::new();
         for (log, count) in &self.order {
-            changes.extend(replays[*log as usize].by_ref().take(*count as usize).flatten().map(|(change, _)| change));
+            changes.extend(replays[*log as usize].by_ref().take(*count as usize).flatten());
         }
         changes
     }
