@@ -7,6 +7,7 @@
 mod batch;
 mod body;
 mod change;
+pub mod columns;
 mod value;
 
 pub use batch::{Batch, Frames, Segment, put_frame};

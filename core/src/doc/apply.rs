@@ -80,16 +80,8 @@ impl Doc {
         let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
         let ops = change.header.ops;
         let bytes = self.logs.change(change.first.log, change.index);
-        let invalid = match change.header.body(bytes) {
-            Ok(body) => {
-                let body = body.into_owned();
-                self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body)
-            }
-            Err(_) => {
-                self.names_of(change.first.log).opaque = true;
-                vec![self.op_id(change.first)]
-            }
-        };
+        let body = change.header.body(bytes).to_vec();
+        let invalid = self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body);
         self.graph.push(change.first, ops as u32, &change.deps);
         invalid
     }

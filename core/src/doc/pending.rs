@@ -24,6 +24,8 @@ const HEADER_BYTES: usize = MAX_MESSAGE_BYTES + (64 << 10);
 pub(super) struct Pending {
     first: Dot,
     hlc: Hlc,
+    /// Whether the time is exact: it is once a value was set.
+    exact: bool,
     lamport: u64,
     deps: SmallVec<[Dot; 2]>,
     body: BodyWriter,
@@ -60,7 +62,7 @@ impl Doc {
         // Our own log may lie ahead of a clock that was set back, or that does not believe it.
         let after_own = self.logs.head(log).hlc.next().unwrap_or(Hlc::ZERO);
         let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
-        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
+        self.pending = Some(Pending { first, hlc, exact: false, lamport, deps, body, mentions: 0 });
         first
     }
 
@@ -125,6 +127,9 @@ impl Doc {
         }
         let pending = self.pending.as_mut().expect("opened above");
         pending.mentions += mentions;
+        if run.sets_value() && !std::mem::replace(&mut pending.exact, true) {
+            pending.hlc = self.clock.refine(pending.hlc);
+        }
         let names = &mut self.names[first.log as usize];
         let dot = first.plus(pending.body.ops());
         let past = Past::everything();
