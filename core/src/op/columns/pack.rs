@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::split::Columns;
 use super::store::{Number, STREAMS, leads, stream_name};
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, deflate, inflate, put_bytes, put_u64};
+use crate::codec::{DecodeError, DecodeErrorKind, Effort, Reader, deflate, inflate, put_bytes, put_u64};
 use crate::id::ReplicaId;
 use crate::op::{MAX_SEQ, Segment};
 
@@ -50,8 +50,11 @@ pub(super) fn pack(segments: &[Segment], columns: &Columns) -> Vec<u8> {
     let streams = &columns.store.streams;
     let raw: usize = streams.iter().map(Vec::len).sum();
     let whole = (raw <= SMALL).then(|| content(segments, columns, |_| None));
-    let each = content(segments, columns, |stream| Some(deflate(stream)).filter(|packed| packed.len() < stream.len()));
-    let packed = whole.as_deref().map(deflate).filter(|packed| packed.len() + 2 < each.len());
+    let each = content(segments, columns, |stream| {
+        Some(deflate(stream, Effort::Disk)).filter(|packed| packed.len() < stream.len())
+    });
+    let packed =
+        whole.as_deref().map(|whole| deflate(whole, Effort::Disk)).filter(|packed| packed.len() + 2 < each.len());
     let need = segments.iter().map(|segment| segment.frames.len()).sum::<usize>()
         + streams.iter().enumerate().map(|(index, stream)| stream.len() + cost(index, stream.len())).sum::<usize>()
         + whole.as_ref().map_or(0, |whole| whole.len() * PLACE_FACTOR);

@@ -171,5 +171,5 @@ fn every_message_reads_back_and_has_one_encoding() {
     let long = [message::FORMAT_MESSAGES, 4, 0x80, 0x00];
     assert!(message::decode(&long).is_err(), "a channel in two bytes that fits one");
     assert!(message::decode(&[message::FORMAT_MESSAGES, 12]).is_err(), "an unknown message");
-    assert!(message::decode(&[2, 0]).is_err() && message::decode(&[]).is_err());
+    assert!(message::decode(&[3, 0]).is_err() && message::decode(&[]).is_err());
 }
