@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 /// How far ahead of our own time, in milliseconds, a remote time may lie and still advance our clock.
 pub const MAX_DRIFT_MS: u64 = 60_000;
 
-/// For how long after its last reading the clock counts up instead of reading the time anew, in milliseconds:
+/// How finely a change is timed if nothing depends on it, in milliseconds. Within such a step the clock counts up:
 /// consecutive changes then differ by one, which the change format stores in no bytes at all.
-const HOLD_MS: u64 = 1_000;
+const STEP_MS: u64 = 1_000;
 
 /// What a clock that was never told the time still believes: half of what 48 bits can hold.
 const FAR_FUTURE_MS: u64 = 1 << 47;
@@ -90,12 +90,17 @@ impl Clock {
         self.last
     }
 
-    /// A time for a new change.
+    /// A time for a new change: the beginning of the present second, or just after the last time if that is later.
     pub fn tick(&mut self) -> Hlc {
-        let wall = Hlc::new(self.now_ms, 0);
-        let hold = self.now_ms < self.last.ms().saturating_add(HOLD_MS);
-        self.last = if wall > self.last && !hold { wall } else { self.last.next().unwrap_or(self.last) };
+        let wall = Hlc::new(self.now_ms - self.now_ms % STEP_MS, 0);
+        self.last = if wall > self.last { wall } else { self.last.next().unwrap_or(self.last) };
         self.last
+    }
+
+    /// The exact time for the change that got `time` from `tick`, because it sets a value after all; never earlier.
+    pub fn refine(&mut self, time: Hlc) -> Hlc {
+        self.last = self.last.max(Hlc::new(self.now_ms, 0));
+        self.last.max(time)
     }
 
     /// Takes note of the time of a remote change. Returns whether it advanced this clock or lay behind it already;
@@ -132,12 +137,27 @@ mod tests {
     #[test]
     fn within_a_second_the_clock_counts_up() {
         let mut clock = Clock::new();
-        clock.set_now(10_000);
+        clock.set_now(10_100);
         let first = clock.tick();
+        assert_eq!(first, Hlc::new(10_000, 0));
         clock.set_now(10_900);
         assert_eq!(Some(clock.tick()), first.next());
         clock.set_now(11_500);
-        assert_eq!(clock.tick(), Hlc::new(11_500, 0));
+        assert_eq!(clock.tick(), Hlc::new(11_000, 0));
+    }
+
+    #[test]
+    fn a_change_that_sets_a_value_has_the_exact_time() {
+        let mut clock = Clock::new();
+        clock.set_now(10_100);
+        let time = clock.tick();
+        assert_eq!(clock.refine(time), Hlc::new(10_100, 0));
+        // Never backward: not by the next second's beginning, nor by a clock that was set back.
+        clock.set_now(9_000);
+        let time = clock.tick();
+        assert_eq!((time, clock.refine(time)), (Hlc::new(10_100, 1), time));
+        let ahead = Hlc::new(20_000, 3);
+        assert_eq!(clock.refine(ahead), ahead);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod error;
 mod reader;
 mod writer;
 
-pub use compress::{MAX_INFLATION, deflate, inflate};
+pub use compress::{Effort, MAX_INFLATION, deflate, inflate};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use reader::Reader;
 pub use writer::{put_bytes, put_i64, put_str, put_u64, put_version};

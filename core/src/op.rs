@@ -7,6 +7,7 @@
 mod batch;
 mod body;
 mod change;
+pub mod columns;
 mod value;
 
 pub(crate) use batch::frame_head;

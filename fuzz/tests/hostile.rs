@@ -78,8 +78,7 @@ fn damaged_changes(case: &Hostile) -> Result<(), String> {
                     Err(_) => {}
                     Ok(header) => {
                         let mut bad_names = names.clone();
-                        let body = header.body(bytes).map(std::borrow::Cow::into_owned).unwrap_or_default();
-                        if bad_names.read(header.ops, &body).is_err() && bad_names != names {
+                        if bad_names.read(header.ops, header.body(bytes)).is_err() && bad_names != names {
                             return Err("a failed read moved the names".to_owned());
                         }
                     }
@@ -92,8 +91,7 @@ fn damaged_changes(case: &Hostile) -> Result<(), String> {
                 }
             }
             let header = head.read(change).map_err(|error| error.to_string())?;
-            let body = header.body(change).map_err(|error| error.to_string())?;
-            names.read(header.ops, &body).map_err(|error| error.to_string())?;
+            names.read(header.ops, header.body(change)).map_err(|error| error.to_string())?;
         }
     }
     Ok(())

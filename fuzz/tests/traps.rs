@@ -31,7 +31,7 @@ fn garbage_that_waits_for_its_turn_does_not_keep_the_real_changes_out() -> Outco
         author.commit(None);
     }
     // One operation, a time that stands still: a header that only fails against the head of its log.
-    let garbage = segment(1, 3, &[vec![0x22, 0]]);
+    let garbage = segment(1, 3, &[vec![0x12, 0]]);
     doc.import_batch(&Batch { segments: vec![garbage] })?;
     doc.import_batch(&author.batch_since(&VersionVector::new()))?;
     assert_eq!(doc.to_json(), author.to_json());

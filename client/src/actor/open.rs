@@ -154,7 +154,7 @@ mod tests {
 
     fn record(replica: u128, first_seq: u64, ops: usize) -> Vec<u8> {
         let mut frames = Vec::new();
-        (0..ops).for_each(|_| put_frame(&mut frames, &[1 << 5, 1]));
+        (0..ops).for_each(|_| put_frame(&mut frames, &[1 << 4, 1]));
         Batch { segments: vec![Segment { replica: ReplicaId::from(replica), first_seq, frames }] }.encode()
     }
 

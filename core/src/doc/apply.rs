@@ -111,13 +111,8 @@ impl Doc {
         self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
         let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
-        let invalid = match change.header.body(self.logs.bytes(change)) {
-            Ok(body) => apply_body(names, &mut self.containers, &context, change.header.ops, &body)?,
-            Err(_) => {
-                names.opaque = true;
-                vec![op_id(&self.logs, first)]
-            }
-        };
+        let body = change.header.body(self.logs.bytes(change));
+        let invalid = apply_body(names, &mut self.containers, &context, change.header.ops, body)?;
         self.graph.push(first, change.header.ops as u32, &change.deps);
         Some(invalid)
     }

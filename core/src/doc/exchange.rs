@@ -30,8 +30,7 @@ impl Doc {
     /// # Errors
     /// If the bytes are damaged; the document is as it was before.
     pub fn import(&mut self, update: &[u8]) -> Result<Imported, DecodeError> {
-        let payload = unwrap(FileKind::Update, update)?;
-        self.import_batch(&Batch::decode(&payload)?)
+        self.import_batch(&unwrap(FileKind::Update, update)?)
     }
 
     /// Takes in changes from a store or a peer. Seals the pending change first.
@@ -59,7 +58,7 @@ impl Doc {
 
     /// Everything that `version` does not know, as an update. Seals the pending change.
     pub fn export_since(&mut self, version: &VersionVector) -> Vec<u8> {
-        wrap(FileKind::Update, self.batch_since(version).encode())
+        wrap(FileKind::Update, &self.batch_since(version))
     }
 
     /// Everything that `version` does not know. Seals the pending change.
@@ -81,7 +80,7 @@ impl Doc {
     /// The whole document with its history. Seals the pending change.
     pub fn save(&mut self) -> Vec<u8> {
         self.commit(None);
-        wrap(FileKind::Document, self.logs.since(&VersionVector::new()).encode())
+        wrap(FileKind::Document, &self.logs.since(&VersionVector::new()))
     }
 
     /// Opens a saved document, in which `replica` writes from now on. Give it the id of the replica that saved it only
@@ -90,9 +89,9 @@ impl Doc {
     /// # Errors
     /// If the bytes are damaged or are no whole document.
     pub fn load(replica: ReplicaId, saved: &[u8]) -> Result<Self, DecodeError> {
-        let payload = unwrap(FileKind::Document, saved)?;
+        let batch = unwrap(FileKind::Document, saved)?;
         let mut doc = Self::new(replica);
-        let imported = doc.import_batch(&Batch::decode(&payload)?)?;
+        let imported = doc.import_batch(&batch)?;
         if imported.pending_bytes > 0 || !imported.forks.is_empty() {
             let kind = DecodeErrorKind::Inconsistent("changes are missing that others depend on");
             return Err(DecodeError { field: "document", offset: 0, kind });

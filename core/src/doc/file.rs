@@ -1,9 +1,11 @@
-//! The envelope of updates and saved documents: magic, format version, checksum, and the payload, deflated if that helps.
+//! The envelope of updates and saved documents: magic, format version, checksum, and a batch of changes, as columns if
+//! that is shorter.
 //!
 //! Normative: docs/format.md. Always holds: bytes that were damaged or are of another kind or version are refused
 //! before anything inside is read.
 
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, checksum, deflate, inflate};
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, checksum};
+use crate::op::{Batch, columns};
 
 /// The format version that this build writes, and the only one it reads so far.
 const VERSION: u8 = 1;
@@ -33,10 +35,22 @@ impl FileKind {
     }
 }
 
-pub(super) fn wrap(kind: FileKind, payload: Vec<u8>) -> Vec<u8> {
-    let packed = deflate(&payload);
-    let mut body = vec![u8::from(packed.is_some())];
-    body.extend_from_slice(&packed.unwrap_or(payload));
+/// The payload is a batch as it is.
+const PLAIN: u8 = 0;
+/// The payload is columns.
+const COLUMNS: u8 = 1;
+
+pub(super) fn wrap(kind: FileKind, batch: &Batch) -> Vec<u8> {
+    let mut body = vec![COLUMNS];
+    body.append(&mut columns::encode(&batch.segments));
+    // Without its changes, a segment takes 18 bytes or more.
+    if body.len() > batch.bytes() + batch.segments.len() * 18 {
+        let mut plain = vec![PLAIN];
+        batch.write(&mut plain);
+        if plain.len() <= body.len() {
+            body = plain;
+        }
+    }
     let mut out = kind.magic().to_vec();
     out.push(VERSION);
     out.extend_from_slice(&checksum(&body));
@@ -44,7 +58,7 @@ pub(super) fn wrap(kind: FileKind, payload: Vec<u8>) -> Vec<u8> {
     out
 }
 
-pub(super) fn unwrap(kind: FileKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn unwrap(kind: FileKind, bytes: &[u8]) -> Result<Batch, DecodeError> {
     let mut reader = Reader::new(bytes);
     let start = reader.clone();
     if reader.array::<4>("magic")? != kind.magic() {
@@ -62,9 +76,9 @@ pub(super) fn unwrap(kind: FileKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeErro
         return Err(at.error("checksum", DecodeErrorKind::Checksum));
     }
     let at = reader.clone();
-    match reader.u8("compression")? {
-        0 => Ok(reader.rest().to_vec()),
-        1 => inflate(reader.rest()).ok_or_else(|| at.error("payload", DecodeErrorKind::Compression)),
-        tag => Err(at.error("compression", DecodeErrorKind::UnknownTag(u64::from(tag)))),
+    match reader.u8("payload form")? {
+        PLAIN => Batch::decode(reader.rest()),
+        COLUMNS => Ok(Batch { segments: columns::decode(reader.rest())? }),
+        tag => Err(at.error("payload form", DecodeErrorKind::UnknownTag(u64::from(tag)))),
     }
 }

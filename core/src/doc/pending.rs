@@ -22,6 +22,8 @@ const HEADER_BYTES: usize = MAX_MESSAGE_BYTES + (64 << 10);
 pub(super) struct Pending {
     first: Dot,
     hlc: Hlc,
+    /// Whether the time is exact: it is once a value was set.
+    exact: bool,
     lamport: u64,
     deps: SmallVec<[Dot; 2]>,
     /// Whether our log can be written at all.
@@ -72,7 +74,7 @@ impl Doc {
         let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
         let own = self.logs.head(OWN);
         let sound = !self.names[OWN as usize].is_opaque() && (own.end == 0 || hlc > own.hlc);
-        self.pending = Some(Pending { first, hlc, lamport, deps, sound, mentions: 0 });
+        self.pending = Some(Pending { first, hlc, exact: false, lamport, deps, sound, mentions: 0 });
     }
 
     #[inline]
@@ -173,6 +175,9 @@ impl Doc {
             *element = self.own_element(dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
+        if run.sets_value() && !std::mem::replace(&mut pending.exact, true) {
+            pending.hlc = self.clock.refine(pending.hlc);
+        }
         let names = &mut self.names[OWN as usize].log;
         let dot = pending.first.plus(self.draft.ops());
         let past = Past::everything();

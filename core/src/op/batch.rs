@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn batches_round_trip_and_refuse_what_follows() {
         let mut frames = Vec::new();
-        put_frame(&mut frames, &[1 << 5, 1]);
+        put_frame(&mut frames, &[1 << 4, 1]);
         put_frame(&mut frames, &[0, 3]);
         let segment = Segment { replica: ReplicaId::from(3), first_seq: 5, frames };
         assert_eq!(segment.end(), Ok(9));

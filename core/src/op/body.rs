@@ -175,6 +175,11 @@ impl OpRun<'_> {
             _ => 1,
         }
     }
+
+    /// Whether it sets a value of which there may be concurrent ones: the change's time decides which is read first.
+    pub fn sets_value(&self) -> bool {
+        matches!(self, Self::ListSet { .. } | Self::MapSet { .. } | Self::RegisterSet { .. })
+    }
 }
 
 /// A run on a text.
@@ -207,29 +212,29 @@ pub struct PlacedOp<'a> {
     pub run: OpRun<'a>,
 }
 
-mod opcode {
-    pub(super) const CONTAINER: u8 = 0;
-    pub(super) const TEXT_INSERT: u8 = 1;
-    pub(super) const DELETE: u8 = 2;
-    pub(super) const DELETE_BACKWARD: u8 = 3;
-    pub(super) const LIST_INSERT: u8 = 4;
-    pub(super) const LIST_MOVE: u8 = 5;
-    pub(super) const LIST_SET: u8 = 6;
-    pub(super) const MAP_SET: u8 = 7;
-    pub(super) const MAP_DELETE: u8 = 8;
-    pub(super) const REGISTER_SET: u8 = 9;
-    pub(super) const REGISTER_CLEAR: u8 = 10;
-    pub(super) const COUNTER_ADD: u8 = 11;
-    pub(super) const COUNTER_RESET: u8 = 12;
-    pub(super) const SET_ADD: u8 = 13;
-    pub(super) const SET_REMOVE: u8 = 14;
+pub(super) mod opcode {
+    pub(in crate::op) const CONTAINER: u8 = 0;
+    pub(in crate::op) const TEXT_INSERT: u8 = 1;
+    pub(in crate::op) const DELETE: u8 = 2;
+    pub(in crate::op) const DELETE_BACKWARD: u8 = 3;
+    pub(in crate::op) const LIST_INSERT: u8 = 4;
+    pub(in crate::op) const LIST_MOVE: u8 = 5;
+    pub(in crate::op) const LIST_SET: u8 = 6;
+    pub(in crate::op) const MAP_SET: u8 = 7;
+    pub(in crate::op) const MAP_DELETE: u8 = 8;
+    pub(in crate::op) const REGISTER_SET: u8 = 9;
+    pub(in crate::op) const REGISTER_CLEAR: u8 = 10;
+    pub(in crate::op) const COUNTER_ADD: u8 = 11;
+    pub(in crate::op) const COUNTER_RESET: u8 = 12;
+    pub(in crate::op) const SET_ADD: u8 = 13;
+    pub(in crate::op) const SET_REMOVE: u8 = 14;
 
     /// The low bits of a head are the opcode.
-    pub(super) const MASK: u8 = 0x0f;
+    pub(in crate::op) const MASK: u8 = 0x0f;
     /// The run holds one operation.
-    pub(super) const ONE: u8 = 0x10;
+    pub(in crate::op) const ONE: u8 = 0x10;
     /// The run starts at the cursor (one before it, for a backward deletion).
-    pub(super) const AT_CURSOR: u8 = 0x20;
+    pub(in crate::op) const AT_CURSOR: u8 = 0x20;
 }
 
 /// Where the cursor stands after a run: where the next run of the same kind most likely starts.

@@ -10,21 +10,20 @@ use smallvec::SmallVec;
 
 use super::{MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES, MAX_SEQ};
 use crate::clock::Hlc;
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, deflate, inflate, put_str, put_u64};
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_str, put_u64};
 use crate::id::ReplicaId;
 
 /// The digest of a log up to the end of one of its changes.
 pub type Digest = [u8; 32];
 
 const TIME_NEXT: u8 = 0;
-const TIME_MS: u8 = 1;
-const TIME_FULL: u8 = 2;
-const TIME_MASK: u8 = 3;
-const HAS_DEPS: u8 = 1 << 2;
-const HAS_MESSAGE: u8 = 1 << 3;
-const DEFLATED: u8 = 1 << 4;
-const ONE_OP: u8 = 1 << 5;
-const KNOWN_FLAGS: u8 = TIME_MASK | HAS_DEPS | HAS_MESSAGE | DEFLATED | ONE_OP;
+pub(super) const TIME_MS: u8 = 1;
+pub(super) const TIME_FULL: u8 = 2;
+pub(super) const TIME_MASK: u8 = 3;
+pub(super) const HAS_DEPS: u8 = 1 << 2;
+pub(super) const HAS_MESSAGE: u8 = 1 << 3;
+pub(super) const ONE_OP: u8 = 1 << 4;
+pub(super) const KNOWN_FLAGS: u8 = TIME_MASK | HAS_DEPS | HAS_MESSAGE | ONE_OP;
 
 /// A dependency on a change of another replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,6 @@ pub struct ChangeHeader {
     pub deps: SmallVec<[Dep; 1]>,
     message: Option<Range<usize>>,
     body: Range<usize>,
-    deflated: bool,
 }
 
 impl ChangeHeader {
@@ -64,17 +62,9 @@ impl ChangeHeader {
         self.message.clone().and_then(|range| std::str::from_utf8(&change[range]).ok())
     }
 
-    /// The operations in the bytes of the change, inflated if need be.
-    ///
-    /// # Errors
-    /// If the compressed body is damaged.
-    pub fn body<'a>(&self, change: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>, DecodeError> {
-        let body = &change[self.body.clone()];
-        if !self.deflated {
-            return Ok(body.into());
-        }
-        let fail = DecodeError { field: "change body", offset: self.body.start, kind: DecodeErrorKind::Compression };
-        inflate(body).map(Into::into).ok_or(fail)
+    /// The operations in the bytes of the change.
+    pub fn body<'a>(&self, change: &'a [u8]) -> &'a [u8] {
+        &change[self.body.clone()]
     }
 }
 
@@ -154,7 +144,7 @@ impl LogHead {
             None
         };
         let body = reader.offset()..change.len();
-        Ok(ChangeHeader { first_seq: self.end, ops, hlc, deps, message, body, deflated: flags & DEFLATED != 0 })
+        Ok(ChangeHeader { first_seq: self.end, ops, hlc, deps, message, body })
     }
 
     fn read_time(&self, reader: &mut Reader<'_>, mode: u8) -> Result<Hlc, DecodeError> {
@@ -223,13 +213,11 @@ impl LogHead {
     /// Seals `change` as the next one of this log, appends its bytes to `out` and moves the head behind it.
     /// The dependencies must be sorted by replica, the time later than the head's.
     pub fn write(&mut self, change: &Change<'_>, out: &mut Vec<u8>) {
-        let packed = deflate(change.body);
         let mode = self.time_mode(change.hlc);
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
         out.push(
             mode | flag(!change.deps.is_empty(), HAS_DEPS)
                 | flag(change.message.is_some(), HAS_MESSAGE)
-                | flag(packed.is_some(), DEFLATED)
                 | flag(change.ops == 1, ONE_OP),
         );
         if change.ops != 1 {
@@ -246,7 +234,7 @@ impl LogHead {
         if let Some(message) = change.message {
             put_str(out, message);
         }
-        out.extend_from_slice(packed.as_deref().unwrap_or(change.body));
+        out.extend_from_slice(change.body);
         (self.end, self.hlc) = (self.end + change.ops, change.hlc);
     }
 
@@ -327,7 +315,7 @@ mod tests {
             let header = reader.read(&bytes).expect("reads what was written");
             assert_eq!((header.hlc, header.ops, header.deps.to_vec()), (hlc, i as u64 + 1, deps));
             assert_eq!(header.message(&bytes), message);
-            assert_eq!(header.body(&bytes).as_deref(), Ok(&b"body"[..]));
+            assert_eq!(header.body(&bytes), b"body");
             assert_eq!(reader, writer);
         }
     }

@@ -143,7 +143,7 @@ impl Conn {
 
     fn cut(&mut self) {
         if !self.frame.is_empty() {
-            self.frames.push(std::mem::take(&mut self.frame));
+            self.frames.push(message::pack(std::mem::take(&mut self.frame)));
         }
         self.in_frame = 0;
     }

@@ -1,10 +1,11 @@
 //! What goes over the wire: the greeting, which every version reads, and the messages of protocol version 1.
 //!
 //! A transport message (a frame) starts with a byte that tells its format. 0: the word `selvedge` and one `Greeting`.
-//! 1: one or more `Message`s, one behind the other. Always holds: enums only grow at their end; bytes have one
+//! 1: one or more `Message`s, one behind the other. 2: a frame of format 1, deflated. Always holds: enums only grow at their end; bytes have one
 //! encoding; nothing is allocated before its length was compared with what is there; nothing may follow the last
 //! message. Not here: who may send what when (`access`), and what a message does (`engine`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::Visitor;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::effect::AckLevel;
 use super::input::Rights;
+use crate::codec::{Effort, MAX_INFLATION, Reader, deflate, inflate, put_u64};
 use crate::id::{DocName, Lineage, ReplicaId};
 
 /// Oldest protocol version that this build speaks.
@@ -30,6 +32,9 @@ pub(crate) const MAX_TEXT_BYTES: usize = 1_024;
 const FORMAT_GREETING: u8 = 0;
 /// First byte of a frame of messages.
 pub(crate) const FORMAT_MESSAGES: u8 = 1;
+const FORMAT_DEFLATED: u8 = 2;
+/// Frames above this are deflated if that helps, in bytes.
+const DEFLATE_ABOVE: usize = 1 << 10;
 const MAGIC: &[u8; 8] = b"selvedge";
 
 /// Bytes inside a message, borrowed from the frame.
@@ -230,9 +235,39 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, String> {
     }
 }
 
+/// A frame of messages as it is sent: deflated if it is large, that helps, and the other side may inflate it.
+pub(crate) fn pack(frame: Vec<u8>) -> Vec<u8> {
+    if frame.len() <= DEFLATE_ABOVE {
+        return frame;
+    }
+    let mut out = vec![FORMAT_DEFLATED];
+    put_u64(&mut out, frame.len() as u64);
+    let packed = deflate(&frame, Effort::Wire);
+    out.extend_from_slice(&packed);
+    if out.len() < frame.len() && packed.len() * MAX_INFLATION >= frame.len() { out } else { frame }
+}
+
+/// A frame as it was packed: of at most `max` bytes, and at most twelve times as long as it came.
+///
+/// # Errors
+/// In words for the peer, if the bytes are malformed.
+pub(crate) fn unpack(bytes: &[u8], max: usize) -> Result<Cow<'_, [u8]>, String> {
+    if bytes.first() != Some(&FORMAT_DEFLATED) {
+        return Ok(bytes.into());
+    }
+    let mut reader = Reader::new(&bytes[1..]);
+    let len = reader.u64("frame length").map_err(|error| error.to_string())?;
+    let max = max.min(reader.remaining() * MAX_INFLATION);
+    if len > max as u64 {
+        return Err(format!("a deflated frame of {len} bytes is above the limit of {max}"));
+    }
+    let frame = inflate(reader.rest(), len as usize).filter(|frame| frame.first() == Some(&FORMAT_MESSAGES));
+    frame.map(Cow::Owned).ok_or_else(|| "the deflated frame is damaged".to_owned())
+}
+
 /// Whether a frame claims to hold messages; none of it was read.
 pub(crate) fn is_messages(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&FORMAT_MESSAGES)
+    matches!(bytes.first(), Some(&FORMAT_MESSAGES | &FORMAT_DEFLATED))
 }
 
 fn decode_messages(mut rest: &[u8]) -> Result<Vec<Message<'_>>, String> {

@@ -113,8 +113,8 @@ impl History {
             for bytes in segment.changes() {
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 let header = head.read(bytes).map_err(|error| error.to_string())?;
-                let runs = header.body(bytes).ok().filter(|_| !opaque).and_then(|body| {
-                    let runs = names.read(header.ops, &body).ok()?;
+                let runs = Some(header.body(bytes)).filter(|_| !opaque).and_then(|body| {
+                    let runs = names.read(header.ops, body).ok()?;
                     let runs: Vec<_> = runs.iter().map(|run| (run.container, run.run.clone())).collect();
                     Some(runs.into_iter().map(|(at, run)| own(at, run, &names, segment.replica)).collect::<Vec<_>>())
                 });

@@ -8,7 +8,7 @@ use super::open::Broken;
 use crate::id::DocName;
 use crate::sync::access::{Need, allowed, greeting_allowed, need};
 use crate::sync::conn::{Channel, Phase};
-use crate::sync::message::{Frame, MAX_GREETING_BYTES, Message, decode, is_messages};
+use crate::sync::message::{Frame, MAX_GREETING_BYTES, Message, decode, is_messages, unpack};
 use crate::sync::room::{DigestSaid, Fault, MAX_KEY_BYTES, MAX_VALUE_BYTES, Said, Summary, Took};
 use crate::sync::{AckLevel, CloseCode, ConnId, Effect, RefuseCode, Role};
 
@@ -32,7 +32,8 @@ impl Engine {
         if phase != Phase::Ready && is_messages(bytes) {
             return self.close(id, CloseCode::Forbidden, "nothing but the greeting is read before it was accepted");
         }
-        let result = match decode(bytes) {
+        let unpacked = unpack(bytes, max);
+        let result = match unpacked.as_deref().map_err(String::clone).and_then(decode) {
             Err(text) => Err(Broken(CloseCode::Malformed, text)),
             Ok(Frame::Greeting(greeting)) if greeting_allowed(&greeting, phase, sender) => {
                 self.greeted(id, &greeting);

@@ -1,6 +1,7 @@
 //! Bytes and frames: what the wire costs, and that nothing large is sent in one piece.
 
 use super::*;
+use crate::codec::{Effort, deflate, put_u64};
 
 #[test]
 fn a_keystroke_costs_at_most_ten_bytes_over_its_change() {
@@ -81,4 +82,36 @@ fn a_large_delta_is_cut_and_arrives_whole() {
         }
     }
     assert!(got == frames, "{} of {} bytes arrived", got.len(), frames.len());
+}
+
+#[test]
+fn a_large_frame_is_deflated_and_bombs_are_refused() {
+    let frame = |text: &str| {
+        let message = message::encode(&Message::Refused { channel: 0, code: 1, text });
+        [&[message::FORMAT_MESSAGES], &message[..]].concat()
+    };
+    let numbers: String = (0..400u32).map(|i| format!("{} selvedges ", i.wrapping_mul(2_654_435_761) >> 20)).collect();
+    let (large, short, even) = (frame(&numbers), frame(&numbers[..900]), frame(&"selvedge ".repeat(900)));
+    let packed = message::pack(large.clone());
+    assert!(packed.len() < large.len() / 2, "{} of {}", packed.len(), large.len());
+    assert_eq!(message::unpack(&packed, large.len()).as_deref(), Ok(&large[..]));
+    assert!(message::unpack(&packed, large.len() - 1).is_err(), "above the limit");
+    assert!(message::unpack(&packed[..packed.len() - 9], large.len()).is_err(), "torn");
+    for frame in [short, even] {
+        assert_eq!(message::pack(frame.clone()), frame, "short, or above twelvefold");
+        assert_eq!(message::unpack(&frame, frame.len()).as_deref(), Ok(&frame[..]));
+    }
+    let deflated = |inner: &[u8]| {
+        let mut out = vec![2];
+        put_u64(&mut out, inner.len() as u64);
+        out.extend(deflate(inner, Effort::Wire));
+        out
+    };
+    let bomb = deflated(&vec![message::FORMAT_MESSAGES; 1 << 20]);
+    assert!(message::unpack(&bomb, usize::MAX).is_err(), "more than twelvefold");
+    let nested = deflated(&packed);
+    assert!(message::unpack(&nested, usize::MAX).is_err(), "a frame inside of a frame");
+    let mut hand = Hand::dialed(Config::relay());
+    hand.say_bytes(CONN, packed);
+    assert!(matches!(hand.closed(), Some((CloseCode::Forbidden, _))), "nothing is inflated before the greeting");
 }
