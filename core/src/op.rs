@@ -12,7 +12,7 @@ mod value;
 pub use batch::{Batch, Frames, Segment, put_frame};
 pub use body::{BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT};
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
-pub use value::{ContainerKind, Value};
+pub use value::{ContainerKind, UnknownKind, Value};
 
 /// Largest sealed change, in bytes. A transaction that would exceed it is refused.
 pub const MAX_CHANGE_BYTES: usize = 8 << 20;

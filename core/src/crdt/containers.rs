@@ -5,9 +5,11 @@
 
 use smallvec::SmallVec;
 
+use super::bounded::BoundedState;
 use super::counter::CounterState;
+use super::remove_wins::RemoveWinsState;
 use super::set::SetState;
-use super::{Context, Event, ListState, MapState, MultiValue, TextState};
+use super::{Context, Event, ListState, MapState, MultiValue, TextState, TreeState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, Value};
 use crate::ordered::OrdMap;
@@ -34,8 +36,19 @@ impl Handle {
 pub(crate) enum Place<'a> {
     /// Under this key of a map.
     Name(&'a str),
-    /// In this element of a list.
+    /// In this element of a list or node of a tree.
     Element(Dot),
+}
+
+/// What a run of operations came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It was applied.
+    Applied,
+    /// It is invalid where it stands, and had no effect.
+    Invalid,
+    /// Only a newer version knows what it means here.
+    Unknown,
 }
 
 /// A place, owned.
@@ -57,6 +70,11 @@ pub(crate) enum Content {
     Register(MultiValue),
     Counter(CounterState),
     Set(SetState),
+    Tree(TreeState),
+    BoundedCounter(BoundedState),
+    RemoveWinsSet(RemoveWinsState),
+    /// Of a kind that only a newer version knows; whether any operation was meant for it.
+    Unknown(bool),
 }
 
 impl Content {
@@ -68,6 +86,10 @@ impl Content {
             ContainerKind::Register => Self::Register(MultiValue::default()),
             ContainerKind::Counter => Self::Counter(CounterState::default()),
             ContainerKind::Set => Self::Set(SetState::default()),
+            ContainerKind::Tree => Self::Tree(TreeState::new()),
+            ContainerKind::BoundedCounter => Self::BoundedCounter(BoundedState::default()),
+            ContainerKind::RemoveWinsSet => Self::RemoveWinsSet(RemoveWinsState::default()),
+            ContainerKind::Unknown(_) => Self::Unknown(false),
         }
     }
 
@@ -79,6 +101,10 @@ impl Content {
             Self::Register(register) => register.is_empty(),
             Self::Counter(counter) => counter.is_empty(),
             Self::Set(set) => set.is_empty(),
+            Self::Tree(tree) => tree.len(None) == 0,
+            Self::BoundedCounter(counter) => counter.value() == 0,
+            Self::RemoveWinsSet(set) => set.is_empty(),
+            Self::Unknown(used) => !used,
         }
     }
 }
@@ -157,9 +183,12 @@ impl Containers {
     pub(crate) fn exists(&self, mut handle: Handle) -> bool {
         while handle != Handle::ROOT {
             let (parent, place) = self.place(handle);
-            if let (Content::List(list), Place::Element(dot)) = (self.content(parent), place)
-                && !list.has(dot)
-            {
+            let there = match (self.content(parent), place) {
+                (Content::List(list), Place::Element(dot)) => list.has(dot),
+                (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
+                _ => true,
+            };
+            if !there {
                 return false;
             }
             handle = parent;
@@ -196,6 +225,12 @@ impl Containers {
         let spot = match (self.content(parent), place) {
             (Content::Map(_), Place::Name(name)) => Spot::Name(name.to_owned()),
             (Content::List(list), Place::Element(dot)) if list.has(dot) => Spot::Element(dot),
+            (Content::Tree(tree), Place::Element(dot)) if tree.has(dot) && kind == ContainerKind::Map => {
+                Spot::Element(dot)
+            }
+            // Whatever a newer version keeps in there.
+            (Content::Unknown(_), Place::Name(name)) => Spot::Name(name.to_owned()),
+            (Content::Unknown(_), Place::Element(dot)) => Spot::Element(dot),
             _ => return None,
         };
         if depth > MAX_DEPTH {
@@ -219,15 +254,14 @@ impl Containers {
             || self.named(handle).any(|(_, kinds)| kinds.iter().any(|(_, child)| self.has_content(*child)))
     }
 
-    /// Applies a run of operations; `false` if it is invalid where it stands, in which case it had no effect.
-    /// `element` tells which operation a log means by an element.
+    /// Applies a run of operations. `element` tells which operation a log means by an element.
     pub(crate) fn apply(
         &mut self,
         context: &Context<'_>,
         handle: Handle,
         run: OpRun<'_>,
         element: impl Fn(ElementRef) -> Option<Dot>,
-    ) -> bool {
+    ) -> Effect {
         let mut events = self.events.is_some().then(Vec::new);
         let mentioned = Mentioned::new(context, &run, &element);
         let content = &mut self.all[handle.0 as usize].content;
@@ -248,6 +282,24 @@ impl Containers {
             (Content::List(list), OpRun::ListSet { element: set, value }) => {
                 element(set).is_some_and(|set| list.set(context, set, value, &mut events))
             }
+            (Content::Tree(tree), OpRun::TreeCreate { parent, pos }) => match parent.map(element) {
+                Some(None) => false,
+                parent => tree.create(context, parent.flatten(), pos, &mut events),
+            },
+            (Content::Tree(tree), OpRun::TreeMove { node, parent, pos }) => {
+                match (element(node), parent.map(element)) {
+                    (None, _) | (_, Some(None)) => false,
+                    (Some(node), parent) => tree.move_to(context, node, parent.flatten(), pos, &mut events),
+                }
+            }
+            (Content::Tree(tree), OpRun::TreeDelete { node }) => {
+                element(node).is_some_and(|node| tree.delete(context, node, &mut events))
+            }
+            (Content::Unknown(used), _) => {
+                *used = true;
+                return Effect::Unknown;
+            }
+            (_, OpRun::Unknown { .. }) => return Effect::Unknown,
             (content, run) => match apply_single(content, context, run) {
                 Some(event) => {
                     events.iter_mut().for_each(|events| events.extend(event.clone()));
@@ -259,10 +311,11 @@ impl Containers {
         if let (Some(all), Some(new)) = (&mut self.events, events) {
             all.extend(new.into_iter().map(|event| (handle, self.local, event)));
         }
-        if valid {
-            mentioned.make(self, handle);
+        if !valid {
+            return Effect::Invalid;
         }
-        valid
+        mentioned.make(self, handle);
+        Effect::Applied
     }
 
     /// Tells whether the operations that follow are made here.
@@ -330,7 +383,7 @@ impl Mentioned {
     }
 }
 
-/// Operations on containers without an order: `None` if the operation is none of this container's kind.
+/// Operations on containers without an order: `None` if the operation is invalid.
 fn apply_single(content: &mut Content, context: &Context<'_>, run: OpRun<'_>) -> Option<Option<Event>> {
     let register = |register: &mut MultiValue, value| {
         let before = register.get().cloned();
@@ -350,6 +403,13 @@ fn apply_single(content: &mut Content, context: &Context<'_>, run: OpRun<'_>) ->
         (Content::Counter(counter), OpRun::CounterReset) => counter.reset(context),
         (Content::Set(set), OpRun::SetAdd { value }) => set.add(context, value),
         (Content::Set(set), OpRun::SetRemove { value }) => set.remove(context, &value),
+        (Content::RemoveWinsSet(set), OpRun::SetAdd { value }) => set.add(context, value),
+        (Content::RemoveWinsSet(set), OpRun::SetRemove { value }) => set.remove(context, value),
+        (Content::BoundedCounter(counter), OpRun::CounterAdd { by }) => counter.add(context, by)?,
+        (Content::BoundedCounter(counter), OpRun::CounterTransfer { to, amount }) => {
+            counter.transfer(context, to, amount)?;
+            None
+        }
         _ => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::Doc;
 use crate::clock::Hlc;
-use crate::crdt::{Containers, Context, Handle, Place};
+use crate::crdt::{Containers, Context, Effect, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
 use crate::id::OpId;
 use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
@@ -16,6 +16,15 @@ enum Binding {
     Bound(Handle),
     /// It cannot exist; operations on it have no effect.
     Invalid,
+}
+
+/// Operations that had no effect: the first of every run.
+#[derive(Debug, Default)]
+pub(super) struct Ineffective {
+    /// Invalid where they stand.
+    pub(super) invalid: Vec<OpId>,
+    /// Of a newer version.
+    pub(super) unknown: Vec<OpId>,
 }
 
 /// What a log has mentioned, and what that means here.
@@ -74,24 +83,24 @@ impl Doc {
         &mut self.names[log as usize]
     }
 
-    /// Applies a change that was just added to its log. Returns the operations that are invalid where they stand.
-    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Vec<OpId> {
+    /// Applies a change that was just added to its log.
+    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Ineffective {
         let parents = change.parents();
         let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
         let ops = change.header.ops;
         let bytes = self.logs.change(change.first.log, change.index);
-        let invalid = match change.header.body(bytes) {
+        let ineffective = match change.header.body(bytes) {
             Ok(body) => {
                 let body = body.into_owned();
                 self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body)
             }
             Err(_) => {
                 self.names_of(change.first.log).opaque = true;
-                vec![self.op_id(change.first)]
+                Ineffective { invalid: vec![self.op_id(change.first)], ..Ineffective::default() }
             }
         };
         self.graph.push(change.first, ops as u32, &change.deps);
-        invalid
+        ineffective
     }
 
     pub(super) fn apply_body(
@@ -102,34 +111,43 @@ impl Doc {
         lamport: u64,
         past: &Past,
         body: &[u8],
-    ) -> Vec<OpId> {
+    ) -> Ineffective {
         let names = self.names_of(first.log);
         let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
         let Some(runs) = runs else {
             names.opaque = true;
-            return vec![self.op_id(first)];
+            return Ineffective { invalid: vec![self.op_id(first)], ..Ineffective::default() };
         };
         let names = &mut self.names[first.log as usize];
         names.bindings.resize(names.log.containers.len(), Binding::Unbound);
-        let (mut done, mut invalid) = (0, Vec::new());
+        let (mut done, mut ineffective) = (0, Ineffective::default());
         for placed in runs {
             let (dot, count) = (first.plus(done), placed.run.ops());
             let names = &mut self.names[first.log as usize];
             let context = Context { dot, hlc, lamport: lamport + u64::from(done), past, logs: &self.logs };
-            let valid = bind(names, &mut self.containers, &context, placed.container).is_some_and(|handle| {
-                let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
-                self.containers.apply(&context, handle, placed.run, element)
-            });
-            if !valid {
-                invalid.push(OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) });
+            let handle = bind(names, &mut self.containers, &context, placed.container);
+            let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
+            let effect = match handle {
+                Some(handle) => self.containers.apply(&context, handle, placed.run, element),
+                None => Effect::Invalid,
+            };
+            match effect {
+                Effect::Applied => {}
+                Effect::Invalid => ineffective.invalid.push(self.op_id(dot)),
+                Effect::Unknown => ineffective.unknown.push(self.op_id(dot)),
             }
             done += count;
         }
-        invalid
+        ineffective
     }
 
-    fn op_id(&self, dot: Dot) -> OpId {
+    pub(super) fn op_id(&self, dot: Dot) -> OpId {
         OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) }
+    }
+
+    /// The operation inside, if anything of its author is known.
+    pub(super) fn dot(&self, id: OpId) -> Option<Dot> {
+        Some(Dot { log: self.logs.find(id.replica)?, seq: u32::try_from(id.seq).ok()? })
     }
 
     /// Remembers that the next change of `log` was applied now.

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{Doc, EditError};
 use crate::clock::Hlc;
-use crate::crdt::{Context, Handle, Place};
+use crate::crdt::{Context, Effect, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
     BodyMark, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES,
@@ -106,22 +106,18 @@ impl Doc {
 
     /// Writes a run of operations into the pending change and applies it. The caller has checked that it is valid.
     pub(super) fn push_op(&mut self, handle: Handle, run: OpRun<'_>) -> Result<(), EditError> {
-        self.push(handle, run, None)
+        self.push_op_on(handle, run, &[]).map(drop)
     }
 
-    /// The same for an operation on an element, whose name in the run is filled in here: a log mentions the container
-    /// first, then the element.
-    pub(super) fn push_element_op(&mut self, handle: Handle, run: OpRun<'_>, element: Dot) -> Result<(), EditError> {
-        self.push(handle, run, Some(element))
-    }
-
-    fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
+    /// The same for an operation that names elements or nodes (`OpRun::elements_mut`), which are filled in here: a log
+    /// mentions the container first, then the elements. Returns the first operation of the run.
+    pub(super) fn push_op_on(&mut self, handle: Handle, mut run: OpRun<'_>, named: &[Dot]) -> Result<Dot, EditError> {
         let first = self.open_pending();
         let mentions = self.mention_bytes(first.log, handle);
         self.check_room(mentions, &run)?;
         let container = self.own_index(handle);
-        if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
-            *element = self.own_element(dot);
+        for (element, dot) in run.elements_mut().into_iter().zip(named) {
+            *element = self.own_element(*dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
         pending.mentions += mentions;
@@ -133,9 +129,9 @@ impl Doc {
         pending.body.push(&mut names.log, container, &run);
         let (names, logs) = (&names.log, &self.logs);
         let element = |element| super::apply::resolve_element(names, logs, first.log, element);
-        let valid = self.containers.apply(&context, handle, run, element);
-        debug_assert!(valid, "an edit was not checked before it was pushed");
-        Ok(())
+        let effect = self.containers.apply(&context, handle, run, element);
+        debug_assert_eq!(effect, Effect::Applied, "an edit was not checked before it was pushed");
+        Ok(dot)
     }
 
     /// An upper bound of what mentioning a container for the first time costs, with those around it.
