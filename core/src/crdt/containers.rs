@@ -228,9 +228,6 @@ impl Containers {
             (Content::Tree(tree), Place::Element(dot)) if tree.has(dot) && kind == ContainerKind::Map => {
                 Spot::Element(dot)
             }
-            // Whatever a newer version keeps in there.
-            (Content::Unknown(_), Place::Name(name)) => Spot::Name(name.to_owned()),
-            (Content::Unknown(_), Place::Element(dot)) => Spot::Element(dot),
             _ => return None,
         };
         if depth > MAX_DEPTH {

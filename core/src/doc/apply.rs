@@ -14,8 +14,8 @@ enum Binding {
     /// No operation has used it yet.
     Unbound,
     Bound(Handle),
-    /// It cannot exist; operations on it have no effect.
-    Invalid,
+    /// It cannot exist, or lies in one of a newer version: what operations on it come to.
+    Refused(Effect),
 }
 
 /// Operations that had no effect: the first of every run.
@@ -128,8 +128,8 @@ impl Doc {
             let handle = bind(names, &mut self.containers, &context, placed.container);
             let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
             let effect = match handle {
-                Some(handle) => self.containers.apply(&context, handle, placed.run, element),
-                None => Effect::Invalid,
+                Ok(handle) => self.containers.apply(&context, handle, placed.run, element),
+                Err(refused) => refused,
             };
             match effect {
                 Effect::Applied => {}
@@ -188,14 +188,14 @@ impl Doc {
 
 /// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not
 /// recursed: a hostile log may declare a chain of any length.
-fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Option<Handle> {
+fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Result<Handle, Effect> {
     let mut unbound = Vec::new();
     let mut at = index;
     let mut parent = loop {
-        let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Some(Handle::ROOT) };
+        let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Ok(Handle::ROOT) };
         match binding {
-            Binding::Bound(handle) => break Some(handle),
-            Binding::Invalid => break None,
+            Binding::Bound(handle) => break Ok(handle),
+            Binding::Refused(effect) => break Err(effect),
             Binding::Unbound => unbound.push(at),
         }
         at = names.log.containers[at as usize - 1].parent;
@@ -208,9 +208,13 @@ fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, i
                 .filter(|dot| context.past.contains(*dot))
                 .map(Place::Element),
         };
-        parent = parent.zip(place).and_then(|(parent, place)| containers.get_or_make(parent, place, decl.kind));
-        names.bindings[index as usize - 1] = parent.map_or(Binding::Invalid, Binding::Bound);
-        names.indices.extend(parent.map(|handle| (handle, index)));
+        parent = parent.and_then(|parent| match place {
+            _ if !containers.kind(parent).is_known() => Err(Effect::Unknown),
+            Some(place) => containers.get_or_make(parent, place, decl.kind).ok_or(Effect::Invalid),
+            None => Err(Effect::Invalid),
+        });
+        names.bindings[index as usize - 1] = parent.map_or_else(Binding::Refused, Binding::Bound);
+        names.indices.extend(parent.ok().map(|handle| (handle, index)));
     }
     parent
 }

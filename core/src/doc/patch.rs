@@ -213,7 +213,6 @@ impl Doc {
         while at != Handle::ROOT {
             let (parent, place) = self.containers.place(at);
             path.push(match (place, self.containers.content(parent)) {
-                (_, Content::Unknown(_)) => return None,
                 (Place::Name(name), _) => PathItem::Key(name.to_owned()),
                 (Place::Element(element), Content::List(list)) => PathItem::Index(list.index_of(element)?),
                 (Place::Element(node), Content::Tree(tree)) if tree.contains(node) => PathItem::Node(self.op_id(node)),

@@ -83,7 +83,7 @@ pub(super) struct State {
 pub(super) struct Containers {
     pub(super) states: BTreeMap<Path, State>,
     /// What each log means by a container, settled by the first operation that used it.
-    bound: BTreeMap<(ReplicaId, u32), Option<Path>>,
+    bound: BTreeMap<(ReplicaId, u32), Result<Path, Verdict>>,
 }
 
 pub(super) fn kind_of(path: &Path) -> ContainerKind {
@@ -95,8 +95,9 @@ impl Containers {
     pub(super) fn apply(&mut self, change: &Change) -> Vec<(OpId, Verdict)> {
         let Some(runs) = &change.runs else { return vec![(change.first, Verdict::Invalid)] };
         let verdicts = runs.iter().map(|run| {
-            let Some(path) = self.bind(run.first.replica, run.container, &change.declared, &run.seen) else {
-                return (run.first, Verdict::Invalid);
+            let path = match self.bind(run.first.replica, run.container, &change.declared, &run.seen) {
+                Ok(path) => path,
+                Err(verdict) => return (run.first, verdict),
             };
             let state = self.states.entry(path.clone()).or_default();
             let verdict = match (kind_of(&path), &run.deed) {
@@ -113,19 +114,23 @@ impl Containers {
         verdicts.collect()
     }
 
-    fn bind(&mut self, author: ReplicaId, index: u32, declared: &[Declared], seen: &Seen) -> Option<Path> {
+    fn bind(&mut self, author: ReplicaId, index: u32, declared: &[Declared], seen: &Seen) -> Result<Path, Verdict> {
         let mut unbound = Vec::new();
         let mut at = index;
         while at > 0 && !self.bound.contains_key(&(author, at)) {
             unbound.push(at);
             at = declared[at as usize - 1].parent;
         }
-        let mut path = if at == 0 { Some(Path::new()) } else { self.bound[&(author, at)].clone() };
+        let mut path = if at == 0 { Ok(Path::new()) } else { self.bound[&(author, at)].clone() };
         for at in unbound.into_iter().rev() {
             let declared = &declared[at as usize - 1];
-            path = path.filter(|parent| self.can_hold(parent, declared, seen)).map(|mut path| {
-                path.push((declared.place.clone(), declared.kind));
-                path
+            path = path.and_then(|mut parent| match kind_of(&parent) {
+                ContainerKind::Unknown(_) => Err(Verdict::Unknown),
+                _ if !self.can_hold(&parent, declared, seen) => Err(Verdict::Invalid),
+                _ => {
+                    parent.push((declared.place.clone(), declared.kind));
+                    Ok(parent)
+                }
             });
             self.bound.insert((author, at), path.clone());
         }
@@ -143,8 +148,6 @@ impl Containers {
                 let known = self.states.get(parent).is_some_and(|state| state.tree.knows(Some(*node), seen));
                 known && declared.kind == ContainerKind::Map
             }
-            (ContainerKind::Unknown(_), Place::Name(_)) => true,
-            (ContainerKind::Unknown(_), Place::Element(element)) => seen.contains(*element),
             _ => false,
         };
         fits && parent.len() < MAX_DEPTH

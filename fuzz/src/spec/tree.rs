@@ -43,7 +43,7 @@ impl Tree {
             Deed::TreeDelete { node } => (*node, None),
             _ => return false,
         };
-        if node != run.first && !self.knows(Some(node), &run.seen) {
+        if !matches!(deed, Deed::TreeCreate { .. }) && !self.knows(Some(node), &run.seen) {
             return false;
         }
         if let Some((parent, pos)) = to {
