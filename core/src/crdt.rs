@@ -5,6 +5,7 @@
 //! operation that is invalid at its causal past has no effect, for every copy alike. Clocks decide one thing only:
 //! which of several concurrent register values is read first. Not here: transactions, files, versions (`doc`).
 
+mod applied;
 mod bounded;
 mod containers;
 mod context;
@@ -14,18 +15,21 @@ mod list;
 mod map;
 mod multi;
 mod remove_wins;
+mod rope;
 mod sequence;
 mod set;
 mod text;
 mod tree;
 
+pub(crate) use applied::Applied;
 pub(crate) use bounded::BoundedState;
 pub use containers::Handle;
-pub(crate) use containers::{Containers, Content, Effect, Place};
+pub(crate) use containers::{Containers, Content, Place};
 pub(crate) use context::Context;
 pub(crate) use event::Event;
 pub(crate) use list::ListState;
 pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
+pub(crate) use rope::{Extent, Metric, Rope};
 pub(crate) use text::TextState;
 pub(crate) use tree::TreeState;

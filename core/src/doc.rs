@@ -31,7 +31,10 @@ use crate::clock::{Clock, Hlc};
 use crate::crdt::Containers;
 use crate::graph::{Graph, Logs};
 use crate::id::{ReplicaId, VersionVector};
-use crate::op::LogState;
+use crate::op::{BodyWriter, LogState};
+
+/// The log of this document's own replica.
+const OWN: u32 = 0;
 
 /// A document: one replica's copy, with its whole history.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub struct Doc {
     order: Vec<(u32, u32)>,
     containers: Containers,
     pending: Option<Pending>,
+    /// The operations of the pending change.
+    draft: BodyWriter,
     /// Somebody was told the version: the pending change must not grow any more.
     cut: AtomicBool,
     /// What `take_batch` has not handed out: (log, first seq).
@@ -56,15 +61,19 @@ impl Doc {
     /// An empty document in which `replica` writes. Draw a fresh id (`ReplicaId::random`) for every writer: two writers
     /// with one id fork the document.
     pub fn new(replica: ReplicaId) -> Self {
+        let mut logs = Logs::new();
+        let own = logs.intern(replica);
+        debug_assert_eq!(own, OWN);
         Self {
             me: replica,
             clock: Clock::new(),
-            logs: Logs::new(),
+            logs,
             graph: Graph::default(),
-            names: Vec::new(),
+            names: vec![Names::default()],
             order: Vec::new(),
             containers: Containers::new(),
             pending: None,
+            draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),
         }
@@ -89,7 +98,7 @@ impl Doc {
     pub fn version(&self) -> VersionVector {
         let mut version = self.logs.version();
         if let Some(pending) = &self.pending {
-            version.raise(self.me, pending.end());
+            version.raise(self.me, pending.end(&self.draft));
             self.cut.store(true, Ordering::Relaxed);
         }
         version

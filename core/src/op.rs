@@ -10,7 +10,9 @@ mod change;
 mod value;
 
 pub use batch::{Batch, Frames, Segment, put_frame};
-pub use body::{BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT};
+pub use body::{
+    BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,
+};
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
 pub use value::{ContainerKind, UnknownKind, Value};
 

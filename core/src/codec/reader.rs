@@ -37,6 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], DecodeError> {
         if len > self.remaining() {
             return Err(self.error(field, DecodeErrorKind::TooShort { need: len, have: self.remaining() }));
@@ -61,12 +62,24 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         Ok(self.take(field, 1)?[0])
     }
 
     /// An unsigned LEB128 integer in its shortest form.
+    #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_u64(field),
+        }
+    }
+
+    fn long_u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         let start = self.at;
         let fail = |kind| DecodeError { field, offset: start, kind };
         let mut value = 0u64;
@@ -86,6 +99,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer of at most `max`.
+    #[inline]
     pub fn bounded(&mut self, field: &'static str, max: u64) -> Result<u64, DecodeError> {
         let offset = self.at;
         match self.u64(field)? {
@@ -105,6 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes behind their length, which is checked against what is left before anything is read.
+    #[inline]
     pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let len = self.u64(field)?;
         let have = self.remaining();

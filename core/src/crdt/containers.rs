@@ -9,9 +9,9 @@ use super::bounded::BoundedState;
 use super::counter::CounterState;
 use super::remove_wins::RemoveWinsState;
 use super::set::SetState;
-use super::{Context, Event, ListState, MapState, MultiValue, TextState, TreeState};
+use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
 use crate::graph::Dot;
-use crate::op::{ContainerKind, ElementRef, OpRun, Value};
+use crate::op::{ContainerKind, ElementRef, OpRun, TextRun, Value};
 use crate::ordered::OrdMap;
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
@@ -38,17 +38,6 @@ pub(crate) enum Place<'a> {
     Name(&'a str),
     /// In this element of a list or node of a tree.
     Element(Dot),
-}
-
-/// What a run of operations came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// It was applied.
-    Applied,
-    /// It is invalid where it stands, and had no effect.
-    Invalid,
-    /// Only a newer version knows what it means here.
-    Unknown,
 }
 
 /// A place, owned.
@@ -78,11 +67,11 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    fn new(kind: ContainerKind) -> Self {
+    fn new(kind: ContainerKind, tracked: bool) -> Self {
         match kind {
             ContainerKind::Map => Self::Map(MapState::default()),
             ContainerKind::List => Self::List(ListState::new()),
-            ContainerKind::Text => Self::Text(TextState::new()),
+            ContainerKind::Text => Self::Text(TextState::new(tracked)),
             ContainerKind::Register => Self::Register(MultiValue::default()),
             ContainerKind::Counter => Self::Counter(CounterState::default()),
             ContainerKind::Set => Self::Set(SetState::default()),
@@ -97,7 +86,7 @@ impl Content {
         match self {
             Self::Map(map) => map.is_empty(),
             Self::List(list) => list.len() == 0,
-            Self::Text(text) => text.rope().len_chars() == 0,
+            Self::Text(text) => text.rope().len() == 0,
             Self::Register(register) => register.is_empty(),
             Self::Counter(counter) => counter.is_empty(),
             Self::Set(set) => set.is_empty(),
@@ -121,8 +110,8 @@ struct Container {
 }
 
 impl Container {
-    fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32) -> Self {
-        let content = Content::new(kind);
+    fn new(parent: Handle, spot: Spot, kind: ContainerKind, depth: u32, tracked: bool) -> Self {
+        let content = Content::new(kind, tracked);
         Self { parent, spot, kind, depth, content, named: OrdMap::new(), in_elements: OrdMap::new() }
     }
 
@@ -142,18 +131,23 @@ pub(crate) struct Containers {
     /// Container, made here, what happened.
     events: Option<Vec<(Handle, bool, Event)>>,
     local: bool,
+    /// Whether texts know who wrote what.
+    tracked: bool,
+    /// The container that was asked for by name last.
+    recent: Handle,
 }
 
 impl Containers {
     pub(crate) fn new() -> Self {
-        let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0);
-        Self { all: vec![root], events: None, local: false }
+        let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0, false);
+        Self { all: vec![root], events: None, local: false, tracked: false, recent: Handle::ROOT }
     }
 
-    /// Empties every container; handles stay.
-    pub(crate) fn clear(&mut self) {
+    /// Empties every container, for a replay behind which texts know who wrote what; handles stay.
+    pub(crate) fn clear_to_track(&mut self) {
+        self.tracked = true;
         for container in &mut self.all {
-            container.content = Content::new(container.kind);
+            container.content = Content::new(container.kind, true);
         }
     }
 
@@ -218,9 +212,22 @@ impl Containers {
 
     /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
     pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
-        if let Some(handle) = self.child(parent, place, kind) {
-            return Some(handle);
+        self.child(parent, place, kind).or_else(|| self.make(parent, place, kind))
+    }
+
+    /// The container of this kind and name in the root map, made if there is none.
+    #[inline]
+    pub(crate) fn named_in_root(&mut self, name: &str, kind: ContainerKind) -> Handle {
+        let recent = &self.all[self.recent.0 as usize];
+        if recent.kind == kind && recent.depth == 1 && matches!(&recent.spot, Spot::Name(known) if known == name) {
+            return self.recent;
         }
+        let found = self.get_or_make(Handle::ROOT, Place::Name(name), kind);
+        self.recent = found.expect("the root map holds any name");
+        self.recent
+    }
+
+    fn make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
         let depth = self.all[parent.0 as usize].depth + 1;
         let spot = match (self.content(parent), place) {
             (Content::Map(_), Place::Name(name)) => Spot::Name(name.to_owned()),
@@ -241,7 +248,7 @@ impl Containers {
         };
         kinds.push((kind, handle));
         kinds.sort_unstable();
-        self.all.push(Container::new(parent, spot, kind, depth));
+        self.all.push(Container::new(parent, spot, kind, depth, self.tracked));
         Some(handle)
     }
 
@@ -258,61 +265,110 @@ impl Containers {
         handle: Handle,
         run: OpRun<'_>,
         element: impl Fn(ElementRef) -> Option<Dot>,
-    ) -> Effect {
+    ) -> Applied {
+        if let Content::Unknown(used) = self.content_mut(handle) {
+            *used = true;
+            return Applied::Unknown;
+        }
+        if let OpRun::Unknown { .. } = run {
+            return Applied::Unknown;
+        }
+        if let Content::Text(_) = self.content(handle) {
+            return match run {
+                OpRun::TextInsert { pos, text, .. } => self.apply_text(context, handle, TextRun::Insert { pos, text }),
+                OpRun::Delete { pos, len, backward } => {
+                    self.apply_text(context, handle, TextRun::Delete { pos, len, backward })
+                }
+                _ => Applied::Invalid,
+            };
+        }
         let mut events = self.events.is_some().then(Vec::new);
         let mentioned = Mentioned::new(context, &run, &element);
         let content = &mut self.all[handle.0 as usize].content;
-        let valid = match (content, run) {
-            (Content::Text(text), OpRun::TextInsert { pos, chars, text: added }) => {
-                text.insert(context, pos, chars, added, &mut events)
+        let applied = match (content, run) {
+            (Content::List(list), OpRun::ListInsert { pos, values }) => {
+                list.insert(context, pos, values, &mut events).into()
             }
-            (Content::Text(text), OpRun::Delete { pos, len, backward }) => {
-                text.delete(context, pos, len, backward, &mut events)
-            }
-            (Content::List(list), OpRun::ListInsert { pos, values }) => list.insert(context, pos, values, &mut events),
             (Content::List(list), OpRun::Delete { pos, len, backward }) => {
-                list.delete(context, pos, len, backward, &mut events)
+                list.delete(context, pos, len, backward, &mut events).into()
             }
             (Content::List(list), OpRun::ListMove { pos, element: moved }) => {
-                element(moved).is_some_and(|moved| list.open_slot(context, pos, moved, &mut events))
+                element(moved).is_some_and(|moved| list.open_slot(context, pos, moved, &mut events)).into()
             }
             (Content::List(list), OpRun::ListSet { element: set, value }) => {
-                element(set).is_some_and(|set| list.set(context, set, value, &mut events))
+                element(set).is_some_and(|set| list.set(context, set, value, &mut events)).into()
             }
             (Content::Tree(tree), OpRun::TreeCreate { parent, pos }) => match parent.map(element) {
-                Some(None) => false,
-                parent => tree.create(context, parent.flatten(), pos, &mut events),
+                Some(None) => Applied::Invalid,
+                parent => tree.create(context, parent.flatten(), pos, &mut events).into(),
             },
             (Content::Tree(tree), OpRun::TreeMove { node, parent, pos }) => {
                 match (element(node), parent.map(element)) {
-                    (None, _) | (_, Some(None)) => false,
-                    (Some(node), parent) => tree.move_to(context, node, parent.flatten(), pos, &mut events),
+                    (None, _) | (_, Some(None)) => Applied::Invalid,
+                    (Some(node), parent) => tree.move_to(context, node, parent.flatten(), pos, &mut events).into(),
                 }
             }
             (Content::Tree(tree), OpRun::TreeDelete { node }) => {
-                element(node).is_some_and(|node| tree.delete(context, node, &mut events))
+                element(node).is_some_and(|node| tree.delete(context, node, &mut events)).into()
             }
-            (Content::Unknown(used), _) => {
-                *used = true;
-                return Effect::Unknown;
-            }
-            (_, OpRun::Unknown { .. }) => return Effect::Unknown,
             (content, run) => match apply_single(content, context, run) {
                 Some(event) => {
                     events.iter_mut().for_each(|events| events.extend(event.clone()));
-                    true
+                    Applied::Done
                 }
-                None => false,
+                None => Applied::Invalid,
             },
         };
-        if let (Some(all), Some(new)) = (&mut self.events, events) {
-            all.extend(new.into_iter().map(|event| (handle, self.local, event)));
+        if let Some(events) = events {
+            self.tell(handle, events);
         }
-        if !valid {
-            return Effect::Invalid;
+        if applied == Applied::Done {
+            mentioned.make(self, handle);
         }
-        mentioned.make(self, handle);
-        Effect::Applied
+        applied
+    }
+
+    /// Applies a run to a text.
+    #[inline]
+    pub(crate) fn apply_text(&mut self, context: &Context<'_>, handle: Handle, run: TextRun<'_>) -> Applied {
+        let mut events = self.events.is_some().then(Vec::new);
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return Applied::Invalid };
+        let applied = match run {
+            TextRun::Insert { pos, text } => state.insert(context, pos, text, &mut events),
+            TextRun::Delete { pos, len, backward } => state.delete(context, pos, len, backward, &mut events),
+        };
+        if let Some(events) = events {
+            self.tell(handle, events);
+        }
+        applied
+    }
+
+    /// Inserts characters that were typed here, which `dot` is the first of.
+    #[inline]
+    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent) {
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
+        if let Some(all) = &mut self.events {
+            let index_utf16 = state.rope().utf16_of(pos);
+            all.push((handle, true, Event::TextInsert { index: pos, index_utf16, text: text.to_owned() }));
+        }
+        state.insert_seen(dot, pos, text, extent);
+    }
+
+    /// Deletes characters here.
+    #[inline]
+    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32) {
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
+        let mut events = self.events.is_some().then(Vec::new);
+        state.delete_seen(dot, pos, len, false, &mut events);
+        if let Some(events) = events {
+            self.tell(handle, events);
+        }
+    }
+
+    fn tell(&mut self, handle: Handle, events: Vec<Event>) {
+        if let Some(all) = &mut self.events {
+            all.extend(events.into_iter().map(|event| (handle, self.local, event)));
+        }
     }
 
     /// Tells whether the operations that follow are made here.

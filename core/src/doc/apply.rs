@@ -1,12 +1,12 @@
 //! Applying sealed changes: names are resolved, operations go to their containers, the graph grows.
 
+use smallvec::SmallVec;
+
 use super::Doc;
-use crate::clock::Hlc;
-use crate::crdt::{Containers, Context, Effect, Handle, Place};
-use crate::graph::{Dot, Graph, LoggedChange, Logs, Past};
+use crate::crdt::{Applied, Containers, Context, Handle, Place};
+use crate::graph::{Dot, Graph, LoggedChange, Logs};
 use crate::id::OpId;
-use crate::op::{ContainerDecl, ElementRef, Key, LogNames, ROOT};
-use crate::ordered::OrdMap;
+use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogNames, ROOT};
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ enum Binding {
     Unbound,
     Bound(Handle),
     /// It cannot exist, or lies in one of a newer version: what operations on it come to.
-    Refused(Effect),
+    Refused(Applied),
 }
 
 /// Operations that had no effect: the first of every run.
@@ -27,13 +27,19 @@ pub(super) struct Ineffective {
     pub(super) unknown: Vec<OpId>,
 }
 
+impl Ineffective {
+    fn invalid(id: OpId) -> Self {
+        Self { invalid: vec![id], unknown: Vec::new() }
+    }
+}
+
 /// What a log has mentioned, and what that means here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     pub(super) log: LogNames,
     bindings: Vec<Binding>,
-    /// The way back: which index means a container.
-    indices: OrdMap<Handle, u32>,
+    /// The way back: which index means a container, by its handle; `ROOT` for those that were not mentioned.
+    indices: Vec<u32>,
     /// A body could not be read: what later ones mention is unknown, so they have no effect either.
     opaque: bool,
 }
@@ -48,21 +54,40 @@ impl Names {
         if handle == Handle::ROOT {
             return Some(ROOT);
         }
-        self.indices.get(&handle).copied()
+        self.indices.get(handle.to_u32() as usize).copied().filter(|index| *index != ROOT)
+    }
+
+    fn set_index(&mut self, handle: Handle, index: u32) {
+        let at = handle.to_u32() as usize;
+        if self.indices.len() <= at {
+            self.indices.resize(at + 1, ROOT);
+        }
+        self.indices[at] = index;
+    }
+
+    /// The container of the last operation, if the next body can be read.
+    #[inline]
+    fn current(&self) -> Option<Handle> {
+        let current = self.log.current().checked_sub(1).filter(|_| !self.opaque)?;
+        match self.bindings.get(current as usize) {
+            Some(Binding::Bound(handle)) => Some(*handle),
+            _ => None,
+        }
     }
 
     pub(super) fn declare(&mut self, decl: ContainerDecl, handle: Handle) -> u32 {
         self.bindings.resize(self.log.containers.len(), Binding::Unbound);
         self.bindings.push(Binding::Bound(handle));
         let index = self.log.declare(decl);
-        self.indices.insert(handle, index);
+        self.set_index(handle, index);
         index
     }
 
     pub(super) fn reset(&mut self, mark: crate::op::NamesMark) {
         self.log.reset(mark);
         self.bindings.truncate(self.log.containers.len());
-        self.indices.retain(|_, index| *index as usize <= self.log.containers.len());
+        let known = self.log.containers.len();
+        self.indices.iter_mut().filter(|index| **index as usize > known).for_each(|index| *index = ROOT);
     }
 }
 
@@ -85,64 +110,36 @@ impl Doc {
 
     /// Applies a change that was just added to its log.
     pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Ineffective {
-        let parents = change.parents();
-        let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
-        let ops = change.header.ops;
-        let bytes = self.logs.change(change.first.log, change.index);
-        let ineffective = match change.header.body(bytes) {
-            Ok(body) => {
-                let body = body.into_owned();
-                self.apply_body(change.first, ops, change.header.hlc, lamport, &past, &body)
-            }
-            Err(_) => {
-                self.names_of(change.first.log).opaque = true;
-                Ineffective { invalid: vec![self.op_id(change.first)], ..Ineffective::default() }
-            }
-        };
-        self.graph.push(change.first, ops as u32, &change.deps);
-        ineffective
+        let events = self.containers.events_len();
+        if let Some(ineffective) = self.try_change(change) {
+            return ineffective;
+        }
+        self.containers.truncate_events(events);
+        self.rebuild();
+        self.try_change(change).expect("nothing is missing behind a replay of the history")
     }
 
-    pub(super) fn apply_body(
-        &mut self,
-        first: Dot,
-        ops: u64,
-        hlc: Hlc,
-        lamport: u64,
-        past: &Past,
-        body: &[u8],
-    ) -> Ineffective {
-        let names = self.names_of(first.log);
-        let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
-        let Some(runs) = runs else {
-            names.opaque = true;
-            return Ineffective { invalid: vec![self.op_id(first)], ..Ineffective::default() };
-        };
+    /// The same; `None` if the history has to be replayed first.
+    fn try_change(&mut self, change: &LoggedChange) -> Option<Ineffective> {
+        let first = change.first;
+        let parents = change.parents();
+        let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
+        self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
-        names.bindings.resize(names.log.containers.len(), Binding::Unbound);
-        let (mut done, mut ineffective) = (0, Ineffective::default());
-        for placed in runs {
-            let (dot, count) = (first.plus(done), placed.run.ops());
-            let names = &mut self.names[first.log as usize];
-            let context = Context { dot, hlc, lamport: lamport + u64::from(done), past, logs: &self.logs };
-            let handle = bind(names, &mut self.containers, &context, placed.container);
-            let element = |element| resolve_element(&names.log, &self.logs, first.log, element);
-            let effect = match handle {
-                Ok(handle) => self.containers.apply(&context, handle, placed.run, element),
-                Err(refused) => refused,
-            };
-            match effect {
-                Effect::Applied => {}
-                Effect::Invalid => ineffective.invalid.push(self.op_id(dot)),
-                Effect::Unknown => ineffective.unknown.push(self.op_id(dot)),
+        let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
+        let ineffective = match change.header.body(self.logs.change(first.log, change.index)) {
+            Ok(body) => apply_body(names, &mut self.containers, &context, change.header.ops, &body)?,
+            Err(_) => {
+                names.opaque = true;
+                Ineffective::invalid(op_id(&self.logs, first))
             }
-            done += count;
-        }
-        ineffective
+        };
+        self.graph.push(first, change.header.ops as u32, &change.deps);
+        Some(ineffective)
     }
 
     pub(super) fn op_id(&self, dot: Dot) -> OpId {
-        OpId { replica: self.logs.replica(dot.log), seq: u64::from(dot.seq) }
+        op_id(&self.logs, dot)
     }
 
     /// The operation inside, if anything of its author is known.
@@ -163,7 +160,7 @@ impl Doc {
         let changes = self.changes_in_order();
         let own = self.logs.find(self.me).map(|log| (log, self.names_of(log).clone()));
         let events = self.containers.pause_listening();
-        self.containers.clear();
+        self.containers.clear_to_track();
         self.graph = Graph::default();
         self.names.iter_mut().for_each(|names| *names = Names::default());
         for change in &changes {
@@ -186,16 +183,66 @@ impl Doc {
     }
 }
 
+fn op_id(logs: &Logs, dot: Dot) -> OpId {
+    OpId { replica: logs.replica(dot.log), seq: u64::from(dot.seq) }
+}
+
+/// Applies the operations of a body, the first of which has `first` as its context. `None` if the history has
+/// to be replayed first.
+pub(super) fn apply_body(
+    names: &mut Names,
+    containers: &mut Containers,
+    first: &Context<'_>,
+    ops: u64,
+    body: &[u8],
+) -> Option<Ineffective> {
+    if let Some(handle) = names.current().filter(|handle| containers.kind(*handle) == ContainerKind::Text)
+        && let Some(run) = names.log.read_text_run(ops, body)
+    {
+        return match containers.apply_text(first, handle, run) {
+            Applied::NeedsHistory => None,
+            Applied::Done => Some(Ineffective::default()),
+            _ => Some(Ineffective::invalid(op_id(first.logs, first.dot))),
+        };
+    }
+    let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
+    let Some(runs) = runs else {
+        names.opaque = true;
+        return Some(Ineffective::invalid(op_id(first.logs, first.dot)));
+    };
+    names.bindings.resize(names.log.containers.len(), Binding::Unbound);
+    let (mut done, mut ineffective) = (0, Ineffective::default());
+    for placed in runs {
+        let (dot, count) = (first.dot.plus(done), placed.run.ops());
+        let context = Context { dot, lamport: first.lamport + u64::from(done), ..*first };
+        let applied = match bind(names, containers, &context, placed.container) {
+            Ok(handle) => {
+                let element = |element| resolve_element(&names.log, first.logs, dot.log, element);
+                containers.apply(&context, handle, placed.run, element)
+            }
+            Err(refused) => refused,
+        };
+        match applied {
+            Applied::Done => {}
+            Applied::Invalid => ineffective.invalid.push(op_id(first.logs, dot)),
+            Applied::Unknown => ineffective.unknown.push(op_id(first.logs, dot)),
+            Applied::NeedsHistory => return None,
+        }
+        done += count;
+    }
+    Some(ineffective)
+}
+
 /// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not
 /// recursed: a hostile log may declare a chain of any length.
-fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Result<Handle, Effect> {
-    let mut unbound = Vec::new();
+fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Result<Handle, Applied> {
+    let mut unbound: SmallVec<[u32; 4]> = SmallVec::new();
     let mut at = index;
     let mut parent = loop {
         let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Ok(Handle::ROOT) };
         match binding {
             Binding::Bound(handle) => break Ok(handle),
-            Binding::Refused(effect) => break Err(effect),
+            Binding::Refused(applied) => break Err(applied),
             Binding::Unbound => unbound.push(at),
         }
         at = names.log.containers[at as usize - 1].parent;
@@ -209,12 +256,14 @@ fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, i
                 .map(Place::Element),
         };
         parent = parent.and_then(|parent| match place {
-            _ if !containers.kind(parent).is_known() => Err(Effect::Unknown),
-            Some(place) => containers.get_or_make(parent, place, decl.kind).ok_or(Effect::Invalid),
-            None => Err(Effect::Invalid),
+            _ if !containers.kind(parent).is_known() => Err(Applied::Unknown),
+            Some(place) => containers.get_or_make(parent, place, decl.kind).ok_or(Applied::Invalid),
+            None => Err(Applied::Invalid),
         });
         names.bindings[index as usize - 1] = parent.map_or_else(Binding::Refused, Binding::Bound);
-        names.indices.extend(parent.ok().map(|handle| (handle, index)));
+        if let Ok(handle) = parent {
+            names.set_index(handle, index);
+        }
     }
     parent
 }

@@ -143,7 +143,7 @@ impl Doc {
                 let len = list.len() as usize;
                 return ListMut { doc: self, handle }.delete(0, len);
             }
-            Content::Text(text) => OpRun::Delete { pos: 0, len: text.rope().len_chars() as u32, backward: false },
+            Content::Text(text) => OpRun::Delete { pos: 0, len: text.rope().len(), backward: false },
             Content::Register(_) => OpRun::RegisterClear,
             Content::Counter(_) => OpRun::CounterReset,
             Content::Set(set) => {

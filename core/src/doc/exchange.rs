@@ -44,6 +44,10 @@ impl Doc {
     pub fn import_batch(&mut self, batch: &Batch) -> Result<Imported, DecodeError> {
         self.commit(None);
         let appended = self.logs.append(batch)?;
+        if self.order.is_empty() && batch.segments.len() > 1 {
+            // Several authors at once: some of it is surely concurrent, and a second replay is spared.
+            self.containers.clear_to_track();
+        }
         let mut imported =
             Imported { pending_bytes: appended.pending_bytes, forks: appended.forks, ..Imported::default() };
         for change in &appended.changes {
@@ -73,8 +77,8 @@ impl Doc {
     pub fn take_batch(&mut self) -> Batch {
         self.commit(None);
         let mut batch = Batch::default();
-        for (log, from) in std::mem::take(&mut self.untaken) {
-            batch.segments.extend(self.logs.log_since(log, from).segments);
+        for (log, from) in self.untaken.drain(..) {
+            batch.segments.extend(self.logs.log_since(log, from));
         }
         batch
     }

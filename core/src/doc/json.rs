@@ -30,7 +30,7 @@ impl Doc {
                 let entries = self.list_at(handle).entries();
                 Json::Array(entries.iter().map(|entry| self.entry_to_json(entry)).collect())
             }
-            Content::Text(text) => Json::String(text.rope().to_string()),
+            Content::Text(text) => Json::String(text.rope().chunks().collect()),
             Content::Register(register) => register.get().map_or(Json::Null, value_to_json),
             Content::Counter(counter) => Json::Number(counter.value().into()),
             Content::Set(set) => Json::Array(set.values().map(value_to_json).collect()),

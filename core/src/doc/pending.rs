@@ -1,12 +1,10 @@
 //! The pending change: local transactions that were not sealed yet, and how they are sealed or taken back.
 
-use std::sync::atomic::Ordering;
-
 use smallvec::SmallVec;
 
-use super::{Doc, EditError};
+use super::{Doc, EditError, OWN};
 use crate::clock::Hlc;
-use crate::crdt::{Context, Effect, Handle, Place};
+use crate::crdt::{Applied, Context, Extent, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
     BodyMark, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES,
@@ -26,15 +24,25 @@ pub(super) struct Pending {
     hlc: Hlc,
     lamport: u64,
     deps: SmallVec<[Dot; 2]>,
-    body: BodyWriter,
+    /// Whether our log can be written at all.
+    sound: bool,
     /// Bytes of first mentions, which the body may not have written yet.
     mentions: usize,
 }
 
 impl Pending {
+    /// Whether so many bytes and operations more surely fit.
+    #[inline]
+    fn has_room(&self, draft: &BodyWriter, bytes: usize, ops: u32) -> bool {
+        self.sound
+            && draft.bytes() + self.mentions + bytes <= MAX_CHANGE_BYTES - HEADER_BYTES - (1 << 10)
+            && self.end(draft) + u64::from(ops) <= MAX_SEQ
+    }
+
     /// The exclusive end of its sequence numbers.
-    pub(super) fn end(&self) -> u64 {
-        u64::from(self.first.seq) + u64::from(self.body.ops())
+    #[inline]
+    pub(super) fn end(&self, draft: &BodyWriter) -> u64 {
+        u64::from(self.first.seq) + u64::from(draft.ops())
     }
 }
 
@@ -48,38 +56,37 @@ pub(super) struct Mark {
 
 impl Doc {
     /// Makes sure that there is a pending change to write into.
-    fn open_pending(&mut self) -> Dot {
-        if let Some(pending) = &self.pending {
-            return pending.first;
+    #[inline]
+    fn open_pending(&mut self) {
+        if self.pending.is_none() {
+            self.start_pending();
         }
-        let log = self.logs.intern(self.me);
-        self.names_of(log);
-        let first = Dot { log, seq: self.logs.end(log) as u32 };
-        let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != log).collect();
-        let body = BodyWriter::new(&self.names[log as usize].log);
-        // Our own log may lie ahead of a clock that was set back, or that does not believe it.
-        let after_own = self.logs.head(log).hlc.next().unwrap_or(Hlc::ZERO);
-        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
-        self.pending = Some(Pending { first, hlc, lamport, deps, body, mentions: 0 });
-        first
     }
 
+    fn start_pending(&mut self) {
+        let first = Dot { log: OWN, seq: self.logs.end(OWN) as u32 };
+        let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != OWN).collect();
+        self.draft.start(&self.names[OWN as usize].log);
+        // Our own log may lie ahead of a clock that was set back, or that does not believe it.
+        let after_own = self.logs.head(OWN).hlc.next().unwrap_or(Hlc::ZERO);
+        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
+        let own = self.logs.head(OWN);
+        let sound = !self.names[OWN as usize].is_opaque() && (own.end == 0 || hlc > own.hlc);
+        self.pending = Some(Pending { first, hlc, lamport, deps, sound, mentions: 0 });
+    }
+
+    #[inline]
     pub(super) fn mark(&mut self) -> Mark {
-        if self.cut.swap(false, Ordering::Relaxed)
-            || self.pending.as_ref().is_some_and(|p| p.body.bytes() >= SEAL_BYTES)
-        {
+        if std::mem::take(self.cut.get_mut()) || (self.pending.is_some() && self.draft.bytes() >= SEAL_BYTES) {
             self.commit(None);
         }
-        let log = self.logs.intern(self.me);
-        self.names_of(log);
-        let names = &mut self.names[log as usize].log;
-        if let Some(pending) = &mut self.pending {
-            pending.body.close_list(names);
+        let names = &mut self.names[OWN as usize].log;
+        if self.pending.is_some() {
+            self.draft.close_list(names);
         }
-        let names = names.mark();
         Mark {
-            body: self.pending.as_ref().map(|pending| pending.body.mark()),
-            names,
+            names: names.mark(),
+            body: self.pending.as_ref().map(|_| self.draft.mark()),
             mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
         }
@@ -89,11 +96,11 @@ impl Doc {
     pub(super) fn rollback(&mut self, mark: &Mark) {
         let Some(pending) = &mut self.pending else { return };
         let kept = mark.body.as_ref().map_or(0, BodyMark::ops);
-        let undone = pending.body.ops() - kept;
-        self.names[pending.first.log as usize].reset(mark.names);
+        let undone = self.draft.ops() - kept;
+        self.names[OWN as usize].reset(mark.names);
         match &mark.body {
             Some(body) => {
-                pending.body.reset(body);
+                self.draft.reset(body);
                 pending.mentions = mark.mentions;
             }
             None => self.pending = None,
@@ -109,34 +116,74 @@ impl Doc {
         self.push_op_on(handle, run, &[]).map(drop)
     }
 
+    /// Inserts characters into a text (the position was checked). Typing is what happens most: it takes a short way.
+    #[inline]
+    pub(super) fn push_text(&mut self, handle: Handle, pos: u32, text: &str) -> Result<(), EditError> {
+        let extent = Extent::of(text);
+        self.open_pending();
+        let names = &mut self.names[OWN as usize];
+        if let (Some(index), Some(pending)) = (names.index_of(handle), &mut self.pending)
+            && pending.has_room(&self.draft, text.len(), extent.chars)
+        {
+            let dot = pending.first.plus(self.draft.ops());
+            self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
+            self.containers.type_text(handle, dot, pos, text, extent);
+            return Ok(());
+        }
+        self.push_op(handle, OpRun::TextInsert { pos, chars: extent.chars, text })
+    }
+
+    /// Deletes characters of a text (the range was checked).
+    #[inline]
+    pub(super) fn push_text_delete(&mut self, handle: Handle, pos: u32, len: u32) -> Result<(), EditError> {
+        self.open_pending();
+        let names = &mut self.names[OWN as usize];
+        if let (Some(index), Some(pending)) = (names.index_of(handle), &mut self.pending)
+            && pending.has_room(&self.draft, 0, len)
+        {
+            let dot = pending.first.plus(self.draft.ops());
+            self.draft.push_delete(&mut names.log, index, pos, len);
+            self.containers.erase_text(handle, dot, pos, len);
+            return Ok(());
+        }
+        self.push_op(handle, OpRun::Delete { pos, len, backward: false })
+    }
+
     /// The same for an operation that names elements or nodes (`OpRun::elements_mut`), which are filled in here: a log
     /// mentions the container first, then the elements. Returns the first operation of the run.
     pub(super) fn push_op_on(&mut self, handle: Handle, mut run: OpRun<'_>, named: &[Dot]) -> Result<Dot, EditError> {
-        let first = self.open_pending();
-        let mentions = self.mention_bytes(first.log, handle);
-        self.check_room(mentions, &run)?;
-        let container = self.own_index(handle);
+        self.open_pending();
+        let container = match self.names[OWN as usize].index_of(handle) {
+            Some(index) => {
+                self.check_room(0, &run)?;
+                index
+            }
+            None => {
+                let mentions = self.mention_bytes(handle);
+                self.check_room(mentions, &run)?;
+                self.pending.iter_mut().for_each(|pending| pending.mentions += mentions);
+                self.own_index(handle)
+            }
+        };
         for (element, dot) in run.elements_mut().into_iter().zip(named) {
             *element = self.own_element(*dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
-        pending.mentions += mentions;
-        let names = &mut self.names[first.log as usize];
-        let dot = first.plus(pending.body.ops());
+        let names = &mut self.names[OWN as usize].log;
+        let dot = pending.first.plus(self.draft.ops());
         let past = Past::everything();
-        let lamport = pending.lamport + u64::from(pending.body.ops());
+        let lamport = pending.lamport + u64::from(self.draft.ops());
         let context = Context { dot, hlc: pending.hlc, lamport, past: &past, logs: &self.logs };
-        pending.body.push(&mut names.log, container, &run);
-        let (names, logs) = (&names.log, &self.logs);
-        let element = |element| super::apply::resolve_element(names, logs, first.log, element);
-        let effect = self.containers.apply(&context, handle, run, element);
-        debug_assert_eq!(effect, Effect::Applied, "an edit was not checked before it was pushed");
+        self.draft.push(names, container, &run);
+        let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
+        let applied = self.containers.apply(&context, handle, run, element);
+        debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
         Ok(dot)
     }
 
     /// An upper bound of what mentioning a container for the first time costs, with those around it.
-    fn mention_bytes(&self, log: u32, mut handle: Handle) -> usize {
-        let (names, mut bytes) = (&self.names[log as usize], 0);
+    fn mention_bytes(&self, mut handle: Handle) -> usize {
+        let (names, mut bytes) = (&self.names[OWN as usize], 0);
         while names.index_of(handle).is_none() {
             let (parent, place) = self.containers.place(handle);
             bytes += 48 + if let Place::Name(name) = place { name.len() } else { 0 };
@@ -147,15 +194,15 @@ impl Doc {
 
     fn check_room(&self, mentions: usize, run: &OpRun<'_>) -> Result<(), EditError> {
         let Some(pending) = &self.pending else { return Ok(()) };
-        if self.names[pending.first.log as usize].is_opaque() {
+        if self.names[OWN as usize].is_opaque() {
             return Err(EditError::LogUnreadable);
         }
-        let bytes = pending.body.bytes() + pending.mentions + mentions + run_bytes(run);
+        let bytes = self.draft.bytes() + pending.mentions + mentions + run_bytes(run);
         if bytes + HEADER_BYTES > MAX_CHANGE_BYTES {
             return Err(EditError::TooLarge { max: MAX_CHANGE_BYTES - HEADER_BYTES });
         }
-        let own = self.logs.head(pending.first.log);
-        if pending.end() + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
+        let own = self.logs.head(OWN);
+        if pending.end(&self.draft) + u64::from(run.ops()) > MAX_SEQ || (own.end > 0 && pending.hlc <= own.hlc) {
             return Err(EditError::LogFull { max: MAX_SEQ });
         }
         Ok(())
@@ -163,8 +210,7 @@ impl Doc {
 
     /// The index of a container in our own log, declaring it and those around it at their first mention.
     fn own_index(&mut self, handle: Handle) -> u32 {
-        let log = self.logs.intern(self.me);
-        if let Some(index) = self.names_of(log).index_of(handle) {
+        if let Some(index) = self.names[OWN as usize].index_of(handle) {
             return index;
         }
         let (parent, place) = self.containers.place(handle);
@@ -178,27 +224,26 @@ impl Doc {
             (None, element) => Key::Element(self.own_element(element.expect("a place is one of the two"))),
         };
         let kind = self.containers.kind(handle);
-        self.names_of(log).declare(ContainerDecl { parent, key, kind }, handle)
+        self.names[OWN as usize].declare(ContainerDecl { parent, key, kind }, handle)
     }
 
     /// How our own log names an element.
     fn own_element(&mut self, dot: Dot) -> ElementRef {
-        let log = self.open_pending().log;
         let (me, author) = (self.me, self.logs.replica(dot.log));
-        ElementRef { name: self.names_of(log).log.name(me, author), seq: dot.seq }
+        ElementRef { name: self.names[OWN as usize].log.name(me, author), seq: dot.seq }
     }
 
     /// Seals the pending change with a commit message (cut at 4 KiB). Without pending edits it does nothing.
     pub fn commit(&mut self, message: Option<&str>) {
-        self.cut.store(false, Ordering::Relaxed);
+        *self.cut.get_mut() = false;
         let Some(pending) = self.pending.take() else { return };
         let log = pending.first.log;
-        let ops = pending.body.ops();
+        let ops = self.draft.ops();
         if ops == 0 {
             return;
         }
-        let body = pending.body.finish(&mut self.names[log as usize].log);
-        let mut deps: SmallVec<[Dep; 2]> = SmallVec::new();
+        let body = self.draft.finish(&mut self.names[OWN as usize].log);
+        let mut deps: SmallVec<[Dep; 1]> = SmallVec::new();
         for dot in &pending.deps {
             let end = u64::from(dot.seq) + 1;
             let digest = self.logs.digest_at(dot.log, end).expect("the frontier lies between changes");
@@ -206,7 +251,7 @@ impl Doc {
         }
         deps.sort_unstable_by_key(|dep| dep.replica);
         let message = message.map(|message| &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]);
-        self.logs.seal(log, &Change { hlc: pending.hlc, deps: &deps, message, ops: u64::from(ops), body: &body });
+        self.logs.seal(log, &Change { hlc: pending.hlc, deps: &deps, message, ops: u64::from(ops), body });
         self.graph.push(pending.first, ops, &pending.deps);
         self.note_order(log);
         if !self.untaken.iter().any(|(untaken, _)| *untaken == log) {
@@ -216,21 +261,21 @@ impl Doc {
 
     /// What an initial change would consist of: the pending operations and their bytes.
     pub(super) fn into_body(mut self) -> Option<(u32, Vec<u8>)> {
-        let pending = self.pending.take()?;
-        let ops = pending.body.ops();
-        if ops == 0 {
-            return None;
-        }
-        Some((ops, pending.body.finish(&mut self.names[pending.first.log as usize].log)))
+        self.pending.take()?;
+        let ops = self.draft.ops();
+        (ops > 0).then(|| (ops, self.draft.finish(&mut self.names[OWN as usize].log).to_vec()))
     }
 
     /// Applies the pending operations again, after the state was rebuilt without them. `names` is what our log will
     /// have mentioned behind them.
     pub(super) fn reapply_pending(&mut self, names: &LogNames) {
         let Some(pending) = self.pending.take() else { return };
-        let ops = u64::from(pending.body.ops());
-        let body = pending.body.clone().finish(&mut names.clone());
-        self.apply_body(pending.first, ops, pending.hlc, pending.lamport, &Past::everything(), &body);
+        let ops = u64::from(self.draft.ops());
+        let body = self.draft.clone().finish(&mut names.clone()).to_vec();
+        let past = Past::everything();
+        let (dot, hlc, lamport) = (pending.first, pending.hlc, pending.lamport);
+        let context = Context { dot, hlc, lamport, past: &past, logs: &self.logs };
+        super::apply::apply_body(&mut self.names[OWN as usize], &mut self.containers, &context, ops, &body);
         self.pending = Some(pending);
     }
 }

@@ -3,7 +3,7 @@
 mod tree;
 
 use super::Doc;
-use crate::crdt::{BoundedState, Content, Handle, ListState, MapState, MultiValue, Place, TextState};
+use crate::crdt::{BoundedState, Content, Handle, ListState, MapState, MultiValue, Place, Rope, TextState};
 use crate::id::ReplicaId;
 use crate::op::{ContainerKind, Value};
 use crate::ordered::OrdSet;
@@ -229,18 +229,18 @@ impl<'a> ListRef<'a> {
 }
 
 impl TextRef<'_> {
-    fn rope(&self) -> Option<&ropey::Rope> {
+    fn rope(&self) -> Option<&Rope> {
         self.handle.and_then(|handle| self.doc.text_state(handle)).map(TextState::rope)
     }
 
     /// Length in Unicode scalar values.
     pub fn len(&self) -> usize {
-        self.rope().map_or(0, ropey::Rope::len_chars)
+        self.rope().map_or(0, |rope| rope.len() as usize)
     }
 
     /// Length in UTF-16 code units.
     pub fn len_utf16(&self) -> usize {
-        self.rope().map_or(0, ropey::Rope::len_utf16_cu)
+        self.rope().map_or(0, |rope| rope.extent().utf16 as usize)
     }
 
     /// Whether there are none.
@@ -251,7 +251,7 @@ impl TextRef<'_> {
 
 impl std::fmt::Display for TextRef<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.rope().into_iter().flat_map(ropey::Rope::chunks).try_for_each(|chunk| f.write_str(chunk))
+        self.rope().into_iter().flat_map(Rope::chunks).try_for_each(|chunk| f.write_str(chunk))
     }
 }
 

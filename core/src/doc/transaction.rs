@@ -1,7 +1,7 @@
 //! Transactions: edits that happen together or not at all.
 
 use super::{BoundedCounterMut, CounterMut, Doc, EditError, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
-use crate::crdt::{Handle, Place};
+use crate::crdt::Handle;
 use crate::id::ReplicaId;
 use crate::op::{Change, ContainerKind};
 
@@ -16,6 +16,7 @@ impl Doc {
     ///
     /// # Errors
     /// What `edit` returns.
+    #[inline]
     pub fn change<T>(
         &mut self,
         edit: impl FnOnce(&mut Transaction<'_>) -> Result<T, EditError>,
@@ -123,8 +124,9 @@ impl Transaction<'_> {
         SetMut { doc: self.doc, handle }
     }
 
+    #[inline]
     fn named(&mut self, name: &str, kind: ContainerKind) -> Handle {
-        self.doc.containers.get_or_make(Handle::ROOT, Place::Name(name), kind).expect("the root map holds any name")
+        self.doc.containers.named_in_root(name, kind)
     }
 
     /// The map behind a handle.

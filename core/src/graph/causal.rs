@@ -72,6 +72,9 @@ impl Graph {
 
     fn run(&self, dot: Dot) -> &Run {
         let runs = &self.logs[dot.log as usize];
+        if let Some(last) = runs.last().filter(|last| last.start <= dot.seq) {
+            return last;
+        }
         &runs[runs.partition_point(|run| run.start <= dot.seq) - 1]
     }
 
@@ -83,6 +86,14 @@ impl Graph {
     /// Adds `ops` operations of `log` from `first` on, whose parents are the operation before and `deps`.
     pub fn push(&mut self, first: Dot, ops: u32, deps: &[Dot]) {
         let log = first.log as usize;
+        if let ([last], []) = (&mut self.frontier[..], deps)
+            && last.log == first.log
+            && last.seq + 1 == first.seq
+            && let Some(run) = self.logs[log].last_mut()
+        {
+            (run.end, last.seq) = (first.seq + ops, first.seq + ops - 1);
+            return;
+        }
         if self.logs.len() <= log {
             self.logs.resize_with(log + 1, Vec::new);
         }

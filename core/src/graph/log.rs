@@ -3,12 +3,23 @@
 //! Always holds: the digest is computed when somebody asks, a batch at a time, and checkpoints make an older one cost
 //! at most `CHECKPOINT` hashes.
 
+use crate::clock::Hlc;
 use crate::codec::DecodeError;
 use crate::id::ReplicaId;
 use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, put_frame};
 use crate::ordered::OrdMap;
 
 const CHECKPOINT: usize = 64;
+
+/// A point of a log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogMark {
+    end: u64,
+    hlc: Hlc,
+    names: usize,
+    frames: usize,
+    len: usize,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Log {
@@ -20,6 +31,8 @@ pub(super) struct Log {
     chained: usize,
     digest: Digest,
     checkpoints: OrdMap<usize, Digest>,
+    /// Memory for the change that is being sealed.
+    draft: Vec<u8>,
 }
 
 impl Log {
@@ -33,6 +46,7 @@ impl Log {
             chained: 0,
             digest,
             checkpoints: OrdMap::from([(0, digest)]),
+            draft: Vec::new(),
         }
     }
 
@@ -44,12 +58,39 @@ impl Log {
         self.head.names.extend_from_slice(&names[self.head.names.len()..]);
     }
 
+    /// Reads a change against the head and adds it.
+    pub(super) fn append(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
+        let header = self.head.read(change)?;
+        self.starts.push((header.first_seq as u32, self.frames.len() as u32));
+        put_frame(&mut self.frames, change);
+        Ok(header)
+    }
+
+    /// This point, to come back to.
+    pub(super) fn mark(&self) -> LogMark {
+        let head = &self.head;
+        LogMark { end: head.end, hlc: head.hlc, names: head.names.len(), frames: self.frames.len(), len: self.len() }
+    }
+
+    /// Takes back what was appended since `mark`.
+    pub(super) fn reset(&mut self, mark: &LogMark) {
+        (self.head.end, self.head.hlc) = (mark.end, mark.hlc);
+        self.head.names.truncate(mark.names);
+        self.frames.truncate(mark.frames);
+        self.starts.truncate(mark.len);
+        if self.chained > mark.len {
+            self.checkpoints.retain(|at, _| *at <= mark.len);
+            let (at, digest) = self.checkpoints.range(..).next_back().expect("there is one at the start");
+            (self.chained, self.digest) = (*at, *digest);
+        }
+    }
+
     /// Seals `change` as the next of this log.
     pub(super) fn seal(&mut self, change: &Change<'_>) {
-        let mut bytes = Vec::new();
         self.starts.push((self.head.end as u32, self.frames.len() as u32));
-        self.head.write(change, &mut bytes);
-        put_frame(&mut self.frames, &bytes);
+        self.draft.clear();
+        self.head.write(change, &mut self.draft);
+        put_frame(&mut self.frames, &self.draft);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,6 +106,10 @@ impl Log {
 
     /// The number of the change that holds `seq`.
     pub(super) fn find(&self, seq: u64) -> usize {
+        // What is asked for most is the last one.
+        if self.starts.last().is_some_and(|(first, _)| u64::from(*first) <= seq) {
+            return self.starts.len() - 1;
+        }
         self.starts.partition_point(|(first, _)| u64::from(*first) <= seq).saturating_sub(1)
     }
 

@@ -24,6 +24,8 @@ pub struct Logs {
     logs: Vec<Log>,
     index: OrdMap<ReplicaId, u32>,
     pending: Vec<Segment>,
+    /// The log that grew last.
+    recent: u32,
 }
 
 /// A change that was added, with its dependencies resolved.
@@ -57,7 +59,7 @@ pub struct Fork {
 #[derive(Clone, Debug, Default)]
 pub struct Appended {
     /// The changes added, each after what it depends on.
-    pub changes: Vec<LoggedChange>,
+    pub changes: SmallVec<[LoggedChange; 1]>,
     /// Bytes of changes that wait for others.
     pub pending_bytes: usize,
     /// Forks found. The changes that prove them were not added.
@@ -162,13 +164,13 @@ impl Logs {
     }
 
     /// The changes of one log from `from` on.
-    pub fn log_since(&self, log: u32, from: u64) -> Batch {
+    pub fn log_since(&self, log: u32, from: u64) -> Option<Segment> {
         let log = &self.logs[log as usize];
         if log.head.end <= from {
-            return Batch::default();
+            return None;
         }
         let (first_seq, frames) = log.frames_from(from);
-        Batch { segments: vec![Segment { replica: log.replica, first_seq, frames: frames.to_vec() }] }
+        Some(Segment { replica: log.replica, first_seq, frames: frames.to_vec() })
     }
 
     /// Seals a change as the next of log number `log`; its dependencies must be known.
@@ -181,6 +183,11 @@ impl Logs {
     /// # Errors
     /// If a header is malformed or does not fit its log. Nothing was changed then.
     pub fn append(&mut self, batch: &Batch) -> Result<Appended, DecodeError> {
+        if let ([segment], true) = (&batch.segments[..], self.pending.is_empty())
+            && let Some(changes) = self.append_next(segment)?
+        {
+            return Ok(Appended { changes, ..Appended::default() });
+        }
         let mut appended = Appended::default();
         let held_back = self.pending.iter().map(|segment| (segment, true));
         let mut segments: Vec<_> = held_back.chain(batch.segments.iter().map(|segment| (segment, false))).collect();
@@ -202,6 +209,38 @@ impl Logs {
         self.keep_waiting(waiting, candidates);
         appended.pending_bytes = self.pending.iter().map(|segment| segment.frames.len()).sum();
         Ok(appended)
+    }
+
+    /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `None` if they
+    /// are not of that kind; nothing was changed then.
+    fn append_next(&mut self, segment: &Segment) -> Result<Option<SmallVec<[LoggedChange; 1]>>, DecodeError> {
+        let recent = self.logs.get(self.recent as usize).filter(|log| log.replica == segment.replica);
+        let log = recent.map(|_| self.recent).or_else(|| self.find(segment.replica));
+        let Some(log) = log.filter(|log| self.end(*log) == segment.first_seq) else { return Ok(None) };
+        self.recent = log;
+        let start = self.logs[log as usize].mark();
+        let mut changes = SmallVec::new();
+        for change in segment.changes() {
+            let own = &mut self.logs[log as usize];
+            let index = own.len();
+            let header = change.and_then(|change| own.append(change));
+            match header {
+                Ok(header) if self.missing_dep(&header).is_ok() => {
+                    let deps = self.dots(&header.deps);
+                    changes.push(LoggedChange {
+                        first: Dot { log, seq: header.first_seq as u32 },
+                        index,
+                        header,
+                        deps,
+                    });
+                }
+                other => {
+                    self.logs[log as usize].reset(&start);
+                    return other.map(|_| None);
+                }
+            }
+        }
+        Ok(Some(changes))
     }
 
     /// Reads the new changes of a segment; `false` if it lies behind a gap.

@@ -111,7 +111,7 @@ impl Batch {
 
     /// The encoding, alone.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.bytes() + 32 * self.segments.len() + 4);
         self.write(&mut out);
         out
     }
@@ -122,7 +122,7 @@ impl Batch {
     /// If the bytes are malformed. The changes themselves are read later, against the heads of their logs.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let count = reader.bounded("segment count", (reader.remaining() / 18) as u64)?;
-        let mut segments = Vec::new();
+        let mut segments = Vec::with_capacity(count.min(64) as usize);
         for _ in 0..count {
             let replica = reader.replica("segment replica")?;
             let first_seq = reader.bounded("segment start", MAX_SEQ)?;

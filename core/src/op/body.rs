@@ -61,16 +61,21 @@ pub struct LogNames {
 }
 
 impl LogNames {
+    /// The container of the last operation.
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
     /// This point, to come back to.
     pub fn mark(&self) -> NamesMark {
-        let (containers, replicas) = (self.containers.len(), self.replicas.len());
+        let (containers, replicas) = (self.containers.len() as u32, self.replicas.len() as u32);
         NamesMark { containers, replicas, current: self.current, cursor: self.cursor }
     }
 
     /// Forgets what was mentioned since `mark`.
     pub fn reset(&mut self, mark: NamesMark) {
-        self.containers.truncate(mark.containers);
-        self.replicas.truncate(mark.replicas);
+        self.containers.truncate(mark.containers as usize);
+        self.replicas.truncate(mark.replicas as usize);
         (self.current, self.cursor) = (mark.current, mark.cursor);
     }
 }
@@ -78,8 +83,8 @@ impl LogNames {
 /// A point to which the names can be taken back.
 #[derive(Clone, Copy, Debug)]
 pub struct NamesMark {
-    containers: usize,
-    replicas: usize,
+    containers: u32,
+    replicas: u32,
     current: u32,
     cursor: u32,
 }
@@ -225,6 +230,27 @@ impl OpRun<'_> {
     }
 }
 
+/// A run on a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextRun<'a> {
+    /// Inserts characters, as `OpRun::TextInsert` does.
+    Insert {
+        /// Position in Unicode scalar values.
+        pos: u32,
+        /// The characters.
+        text: &'a str,
+    },
+    /// Deletes characters, as `OpRun::Delete` does.
+    Delete {
+        /// Position of the first one deleted.
+        pos: u32,
+        /// How many.
+        len: u32,
+        /// Whether operation i deletes position `pos - i` instead of `pos`.
+        backward: bool,
+    },
+}
+
 /// A run with the container it acts on, by its index in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlacedOp<'a> {
@@ -288,7 +314,7 @@ mod tests {
         let (mut names, mut writer) = (LogNames::default(), BodyWriter::default());
         write(&mut writer, &mut names);
         let ops = writer.ops();
-        let body = writer.finish(&mut names);
+        let body = writer.finish(&mut names).to_vec();
         let mut read = LogNames::default();
         let runs = read.read(u64::from(ops), &body).expect("reads what was written");
         assert_eq!(runs.iter().map(|placed| placed.run.ops()).sum::<u32>(), ops);

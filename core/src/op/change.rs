@@ -47,7 +47,7 @@ pub struct ChangeHeader {
     /// When it was made.
     pub hlc: Hlc,
     /// What it depends on, beyond the author's previous change.
-    pub deps: SmallVec<[Dep; 2]>,
+    pub deps: SmallVec<[Dep; 1]>,
     message: Option<Range<usize>>,
     body: Range<usize>,
     deflated: bool,
@@ -193,12 +193,12 @@ impl LogHead {
         }
     }
 
-    fn read_deps(&mut self, reader: &mut Reader<'_>) -> Result<SmallVec<[Dep; 2]>, DecodeError> {
+    fn read_deps(&mut self, reader: &mut Reader<'_>) -> Result<SmallVec<[Dep; 1]>, DecodeError> {
         let count = reader.bounded("dependency count", (reader.remaining() / 18) as u64)?;
         if count == 0 {
             return Err(reader.error("dependency count", DecodeErrorKind::NotCanonical));
         }
-        let mut deps: SmallVec<[Dep; 2]> = SmallVec::new();
+        let mut deps: SmallVec<[Dep; 1]> = SmallVec::new();
         // The order of the dependencies keeps the names that are new here apart.
         let known = self.names.len();
         for _ in 0..count {

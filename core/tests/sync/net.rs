@@ -341,7 +341,7 @@ impl Peer {
         *hlc = (*hlc).max(logs.head(mine).hlc).next().expect("time goes on");
         let before = logs.end(mine);
         logs.seal(mine, &Change { hlc: *hlc, deps: &deps, message: None, ops: 1, body });
-        logs.log_since(mine, before)
+        Batch { segments: logs.log_since(mine, before).into_iter().collect() }
     }
 
     pub(crate) fn refusals(&self) -> Vec<selvedge::sync::RefuseCode> {

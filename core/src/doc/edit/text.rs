@@ -1,9 +1,8 @@
 //! `TextMut`.
 
 use super::range;
-use crate::crdt::{Handle, TextState};
+use crate::crdt::{Handle, Metric, TextState};
 use crate::doc::{Doc, EditError};
-use crate::op::OpRun;
 
 /// Edits a text. Positions count Unicode scalar values, or UTF-16 code units where the name says so.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ impl TextMut<'_> {
 
     /// Length in Unicode scalar values.
     pub fn len(&self) -> usize {
-        self.state().rope().len_chars()
+        self.state().rope().len() as usize
     }
 
     /// Whether there are none.
@@ -45,8 +44,7 @@ impl TextMut<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        let chars = text.chars().count() as u32;
-        self.doc.push_op(self.handle, OpRun::TextInsert { pos, chars, text })
+        self.doc.push_text(self.handle, pos, text)
     }
 
     /// Deletes `len` Unicode scalar values at a position.
@@ -58,12 +56,12 @@ impl TextMut<'_> {
         if len == 0 {
             return Ok(());
         }
-        self.doc.push_op(self.handle, OpRun::Delete { pos, len, backward: false })
+        self.doc.push_text_delete(self.handle, pos, len)
     }
 
     /// Length in UTF-16 code units.
     pub fn len_utf16(&self) -> usize {
-        self.state().rope().len_utf16_cu()
+        self.state().rope().extent().utf16 as usize
     }
 
     /// Inserts text at an offset in UTF-16 code units.
@@ -86,10 +84,12 @@ impl TextMut<'_> {
     }
 
     fn scalar_position(&self, offset: usize) -> Result<usize, EditError> {
-        let (rope, len) = (self.state().rope(), self.len_utf16());
-        let fail = EditError::OutOfRange { what: "UTF-16 offset", index: offset, len };
-        let pos = rope.try_utf16_cu_to_char(offset).map_err(|_| fail)?;
-        if rope.char_to_utf16_cu(pos) == offset { Ok(pos) } else { Err(EditError::InsideCharacter { offset }) }
+        let len = self.len_utf16();
+        if offset > len {
+            return Err(EditError::OutOfRange { what: "UTF-16 offset", index: offset, len });
+        }
+        let place = self.state().rope().locate(Metric::Utf16, offset);
+        place.map(|place| place.chars as usize).ok_or(EditError::InsideCharacter { offset })
     }
 
     fn state(&self) -> &TextState {

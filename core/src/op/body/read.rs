@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, PlacedOp, cursor_after, expected_pos, opcode};
+use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, PlacedOp, TextRun, cursor_after, expected_pos, opcode};
 use crate::codec::{DecodeError, DecodeErrorKind, Reader};
 use crate::op::{ContainerKind, MAX_SEQ, Value};
 
-type Runs<'a> = SmallVec<[PlacedOp<'a>; 4]>;
+type Runs<'a> = SmallVec<[PlacedOp<'a>; 1]>;
 
 impl LogNames {
     /// Reads a body of `ops` operations; the names move behind it. Linear in the length of the body.
@@ -20,6 +20,42 @@ impl LogNames {
             self.reset(mark);
         }
         runs
+    }
+
+    /// The short way for a body that is one run on the current container, a text. `None` if it is
+    /// anything else, or malformed: then `read` tells, and nothing was changed.
+    #[inline]
+    pub fn read_text_run<'a>(&mut self, ops: u64, body: &'a [u8]) -> Option<TextRun<'a>> {
+        let mut reader = Reader::new(body);
+        let head = reader.u8("operation head").ok()?;
+        let code = head & opcode::MASK;
+        if !(opcode::TEXT_INSERT..=opcode::DELETE_BACKWARD).contains(&code)
+            || head & !(opcode::MASK | opcode::ONE | opcode::AT_CURSOR) != 0
+        {
+            return None;
+        }
+        let backward = code == opcode::DELETE_BACKWARD;
+        let pos = self.read_pos(&mut reader, head, backward).ok()?;
+        let len = read_count(&mut reader, head, ops).ok()?;
+        let text = reader.rest();
+        if u64::from(len) != ops {
+            return None;
+        }
+        let run = if code == opcode::TEXT_INSERT {
+            let text = std::str::from_utf8(text).ok()?;
+            if text.chars().count() != len as usize {
+                return None;
+            }
+            self.cursor = pos.saturating_add(len);
+            TextRun::Insert { pos, text }
+        } else {
+            if !text.is_empty() || (backward && len > pos.saturating_add(1)) {
+                return None;
+            }
+            self.cursor = if backward { pos - (len - 1) } else { pos };
+            TextRun::Delete { pos, len, backward: backward && len > 1 }
+        };
+        Some(run)
     }
 
     fn read_columns<'a>(&mut self, ops: u64, body: &'a [u8]) -> Result<Runs<'a>, DecodeError> {

@@ -53,9 +53,9 @@ enum OpenRun {
 /// A point to which a body can be taken back.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyMark {
-    heads: usize,
-    text: usize,
-    values: usize,
+    heads: u32,
+    text: u32,
+    values: u32,
     ops: u32,
     open: Option<Open>,
     written: Written,
@@ -71,15 +71,25 @@ impl BodyMark {
 /// What of the log's names had been written before this body.
 #[derive(Clone, Copy, Debug, Default)]
 struct Written {
-    containers: usize,
-    replicas: usize,
+    containers: u32,
+    replicas: u32,
 }
 
 impl BodyWriter {
     /// A writer for the next body of a log with these names. Call it before declaring or naming anything new.
     pub fn new(names: &LogNames) -> Self {
-        let written = Written { containers: names.containers.len(), replicas: names.replicas.len() };
-        Self { written, ..Self::default() }
+        let mut writer = Self::default();
+        writer.start(names);
+        writer
+    }
+
+    /// Begins the next body, as `new` does, in the memory of the one before.
+    pub fn start(&mut self, names: &LogNames) {
+        self.heads.clear();
+        self.text.clear();
+        self.values.clear();
+        (self.ops, self.open) = (0, None);
+        self.written = Written { containers: names.containers.len() as u32, replicas: names.replicas.len() as u32 };
     }
 
     /// Operations so far.
@@ -95,9 +105,9 @@ impl BodyWriter {
     /// This point.
     pub fn mark(&self) -> BodyMark {
         BodyMark {
-            heads: self.heads.len(),
-            text: self.text.len(),
-            values: self.values.len(),
+            heads: self.heads.len() as u32,
+            text: self.text.len() as u32,
+            values: self.values.len() as u32,
             ops: self.ops,
             open: self.open,
             written: self.written,
@@ -106,9 +116,9 @@ impl BodyWriter {
 
     /// Takes back everything since `mark`. A list run must not be open at a mark: its values leave with its head.
     pub fn reset(&mut self, mark: &BodyMark) {
-        self.heads.truncate(mark.heads);
-        self.text.truncate(mark.text);
-        self.values.truncate(mark.values);
+        self.heads.truncate(mark.heads as usize);
+        self.text.truncate(mark.text as usize);
+        self.values.truncate(mark.values as usize);
         (self.ops, self.open, self.written) = (mark.ops, mark.open, mark.written);
     }
 
@@ -121,12 +131,45 @@ impl BodyWriter {
             self.put_content(run);
             return;
         }
+        self.begin(names, container, run);
+        self.put_content(run);
+    }
+
+    /// Appends a text insertion.
+    #[inline]
+    pub fn push_text(&mut self, names: &mut LogNames, container: u32, pos: u32, chars: u32, text: &str) {
+        self.ops += chars;
+        match &mut self.open {
+            Some(Open { container: open, run: OpenRun::Text { pos: start, chars: len } })
+                if *open == container && *start + *len == pos =>
+            {
+                *len += chars;
+            }
+            _ => {
+                self.close(names);
+                self.open = Some(Open { container, run: OpenRun::Text { pos, chars } });
+            }
+        }
+        self.text.push_str(text);
+    }
+
+    /// Appends a deletion.
+    #[inline]
+    pub fn push_delete(&mut self, names: &mut LogNames, container: u32, pos: u32, len: u32) {
+        self.ops += len;
+        if !self.open.as_mut().is_some_and(|open| open.container == container && open.run.join_delete(pos, len)) {
+            self.close(names);
+            self.open = Some(Open { container, run: OpenRun::Delete { pos, len, backward: false } });
+        }
+    }
+
+    /// Begins a run that goes on with none before it.
+    fn begin(&mut self, names: &mut LogNames, container: u32, run: &OpRun<'_>) {
         self.close(names);
         match OpenRun::new(run) {
             Some(run) => self.open = Some(Open { container, run }),
             None => self.put_run(names, container, run),
         }
-        self.put_content(run);
     }
 
     /// Puts text and list values where they are kept until the run's head is written.
@@ -138,11 +181,11 @@ impl BodyWriter {
         }
     }
 
-    /// The bytes of the body; the names move behind it.
-    pub fn finish(mut self, names: &mut LogNames) -> Vec<u8> {
+    /// The bytes of the body; the names move behind it. The next body begins with `start`.
+    pub fn finish(&mut self, names: &mut LogNames) -> &[u8] {
         self.close(names);
         self.heads.extend_from_slice(self.text.as_bytes());
-        self.heads
+        &self.heads
     }
 
     /// Writes the head of the open run if that is one of list insertions.
@@ -222,11 +265,11 @@ impl BodyWriter {
                 value.write(out);
             }
             extension => {
-                for replica in &names.replicas[written.replicas..] {
+                for replica in &names.replicas[written.replicas as usize..] {
                     out.push(opcode::REPLICA);
                     out.extend_from_slice(replica.as_bytes());
                 }
-                written.replicas = names.replicas.len();
+                written.replicas = names.replicas.len() as u32;
                 extension::put(out, extension);
             }
         }
@@ -237,8 +280,8 @@ impl BodyWriter {
 
     /// Makes `container` the current one, writing the declarations that lead to it first.
     fn enter(&mut self, names: &mut LogNames, container: u32) {
-        while self.written.containers < container as usize {
-            let index = self.written.containers;
+        while self.written.containers < container {
+            let index = self.written.containers as usize;
             let decl = &names.containers[index];
             let out = &mut self.heads;
             out.push(opcode::CONTAINER);
@@ -277,8 +320,8 @@ fn put_count(out: &mut Vec<u8>, count: u32) {
 
 fn put_element(out: &mut Vec<u8>, names: &LogNames, written: &mut Written, element: ElementRef) {
     put_u64(out, u64::from(element.name));
-    if element.name as usize > written.replicas {
-        out.extend_from_slice(names.replicas[written.replicas].as_bytes());
+    if element.name > written.replicas {
+        out.extend_from_slice(names.replicas[written.replicas as usize].as_bytes());
         written.replicas += 1;
     }
     put_u64(out, u64::from(element.seq));
@@ -307,18 +350,23 @@ impl OpenRun {
                 *len += if joined { values.len() as u32 } else { 0 };
                 joined
             }
-            (Self::Delete { pos, len, backward }, OpRun::Delete { pos: at, len: more, backward: false }) => {
-                if *at == *pos && !*backward {
-                    *len += *more;
-                    true
-                } else if *more == 1 && (*backward || *len == 1) && *at + *len == *pos {
-                    (*len, *backward) = (*len + 1, true);
-                    true
-                } else {
-                    false
-                }
-            }
+            (open, OpRun::Delete { pos: at, len: more, backward: false }) => open.join_delete(*at, *more),
             _ => false,
+        }
+    }
+
+    /// The same for a deletion that is not yet known to run backward.
+    #[inline]
+    fn join_delete(&mut self, at: u32, more: u32) -> bool {
+        let Self::Delete { pos, len, backward } = self else { return false };
+        if at == *pos && !*backward {
+            *len += more;
+            true
+        } else if more == 1 && (*backward || *len == 1) && at + *len == *pos {
+            (*len, *backward) = (*len + 1, true);
+            true
+        } else {
+            false
         }
     }
 }
