@@ -9,6 +9,7 @@ mod body;
 mod change;
 mod value;
 
+pub(crate) use batch::frame_head;
 pub use batch::{Batch, Frames, Segment, put_frame};
 pub use body::{
     BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::Doc;
+use super::{Doc, OWN};
 use crate::crdt::{Applied, Containers, Context, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs};
 use crate::id::OpId;
@@ -122,12 +122,11 @@ impl Doc {
     /// The same; `None` if the history has to be replayed first.
     fn try_change(&mut self, change: &LoggedChange) -> Option<Ineffective> {
         let first = change.first;
-        let parents = change.parents();
-        let (past, lamport) = (self.graph.past(&parents), self.graph.lamport_after(&parents));
+        let (past, lamport) = self.graph.place(first, &change.deps);
         self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
         let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
-        let ineffective = match change.header.body(self.logs.change(first.log, change.index)) {
+        let ineffective = match change.header.body(self.logs.bytes(change)) {
             Ok(body) => apply_body(names, &mut self.containers, &context, change.header.ops, &body)?,
             Err(_) => {
                 names.opaque = true;
@@ -158,7 +157,8 @@ impl Doc {
     /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
     pub(super) fn rebuild(&mut self) {
         let changes = self.changes_in_order();
-        let own = self.logs.find(self.me).map(|log| (log, self.names_of(log).clone()));
+        // What the pending change has mentioned is in no log yet.
+        let own = self.pending.is_some().then(|| self.names[OWN as usize].clone());
         let events = self.containers.pause_listening();
         self.containers.clear_to_track();
         self.graph = Graph::default();
@@ -166,9 +166,9 @@ impl Doc {
         for change in &changes {
             self.apply_change(change);
         }
-        if let Some((log, names)) = own {
+        if let Some(names) = own {
             self.reapply_pending(&names.log);
-            self.names[log as usize] = names;
+            self.names[OWN as usize] = names;
         }
         self.containers.resume_listening(events);
     }
@@ -177,7 +177,7 @@ impl Doc {
         let mut replays: Vec<_> = (0..self.logs.len() as u32).map(|log| self.logs.replay(log)).collect();
         let mut changes = Vec::new();
         for (log, count) in &self.order {
-            changes.extend(replays[*log as usize].by_ref().take(*count as usize).flatten().map(|(change, _)| change));
+            changes.extend(replays[*log as usize].by_ref().take(*count as usize).flatten());
         }
         changes
     }

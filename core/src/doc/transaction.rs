@@ -51,7 +51,7 @@ impl Doc {
         let log = self.logs.intern(replica);
         let hlc = crate::clock::Hlc::ZERO;
         self.logs.seal(log, &Change { hlc, deps: &[], message: None, ops: u64::from(ops), body: &body });
-        let change = self.logs.replay(log).next().and_then(Result::ok).map(|(change, _)| change);
+        let change = self.logs.replay(log).next().and_then(Result::ok);
         self.apply_change(&change.expect("reads what it wrote"));
         self.note_order(log);
         self.untaken.push((log, 0));

@@ -1,9 +1,7 @@
 //! The causal graph, run-length encoded: a run is a stretch of one log in which every operation follows the one before.
 //!
 //! Always holds: the frontier names the operations that nobody has seen yet. Telling what a change has seen costs time
-//! in proportion to what is concurrent with it, not to the history.
-
-use std::collections::BinaryHeap;
+//! in proportion to what its author has newly seen, and to the number of logs, not to the history.
 
 use smallvec::SmallVec;
 
@@ -47,11 +45,23 @@ impl Past {
     }
 }
 
+/// Logs for which it is kept what their last known operation had seen.
+const KEPT_VIEWS: usize = 64;
+
+/// What an operation of a log had seen: exclusive ends, by log. The log itself counts too: its end says which one.
+#[derive(Clone, Debug)]
+struct View {
+    log: u32,
+    ends: Vec<u32>,
+}
+
 /// Runs of operations, their parents and the frontier.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     logs: Vec<Vec<Run>>,
     frontier: SmallVec<[Dot; 4]>,
+    /// Of the logs that were asked about last, the latest first.
+    views: Vec<View>,
 }
 
 impl Graph {
@@ -108,87 +118,64 @@ impl Graph {
         self.frontier.push(Dot { log: first.log, seq: end - 1 });
     }
 
-    /// What an operation whose parents are `heads` has seen (all of `heads` are known).
-    pub fn past(&self, heads: &[Dot]) -> Past {
-        if self.frontier.iter().all(|dot| heads.contains(dot)) {
+    /// What an operation whose parents are the one before it and `deps` (all of them known) has seen, and its depth.
+    #[inline]
+    pub fn place(&mut self, first: Dot, deps: &[Dot]) -> (Past, u64) {
+        if let ([last], []) = (&self.frontier[..], deps)
+            && last.log == first.log
+            && last.seq + 1 == first.seq
+        {
+            return (Past::everything(), self.lamport(*last) + 1);
+        }
+        (self.past(first, deps), self.lamport_after(&heads_of(first, deps)))
+    }
+
+    /// What an operation whose parents are the one before it and `deps` (all of them known) has seen.
+    fn past(&mut self, first: Dot, deps: &[Dot]) -> Past {
+        let is_parent = |dot: &Dot| (dot.log == first.log && dot.seq + 1 == first.seq) || deps.contains(dot);
+        if self.frontier.iter().all(is_parent) {
             return Past::everything();
         }
-        let mut walk = Walk { graph: self, queue: BinaryHeap::new(), seen: SmallVec::new(), unsure: 0 };
-        heads.iter().for_each(|head| walk.enqueue(*head, true));
-        self.frontier.iter().for_each(|dot| walk.enqueue(*dot, false));
-        walk.run()
+        let mut view = match self.views.iter().position(|view| view.log == first.log) {
+            Some(at) => self.views.remove(at),
+            None => View { log: first.log, ends: Vec::new() },
+        };
+        view.ends.resize(self.logs.len().max(first.log as usize + 1), 0);
+        heads_of(first, deps).into_iter().for_each(|head| self.see(&mut view.ends, head));
+        let ends = self.logs.iter().map(|runs| runs.last().map_or(0, |run| run.end));
+        let unseen = ends.zip(&view.ends).zip(0..).filter(|((end, seen), _)| *seen < end);
+        let past = Past { unseen: unseen.map(|((_, seen), log)| (log, *seen)).collect() };
+        self.views.insert(0, view);
+        self.views.truncate(KEPT_VIEWS);
+        past
+    }
+
+    /// Adds an operation and everything that it has seen to what a view has seen. It walks the runs that are new to the
+    /// view, each of them once.
+    fn see(&self, ends: &mut [u32], head: Dot) {
+        let mut stack: SmallVec<[Dot; 8]> = smallvec::smallvec![head];
+        while let Some(dot) = stack.pop() {
+            let seen = ends[dot.log as usize];
+            if seen > dot.seq {
+                continue;
+            }
+            ends[dot.log as usize] = dot.seq + 1;
+            let runs = &self.logs[dot.log as usize];
+            let after = match runs.last() {
+                Some(last) if last.start < seen => runs.len(),
+                _ => runs.partition_point(|run| run.start < seen),
+            };
+            for run in runs[after..].iter().take_while(|run| run.start <= dot.seq) {
+                stack.extend_from_slice(&run.parents);
+            }
+        }
     }
 }
 
 /// The parents of an operation: the one before it in its log, and its dependencies.
-pub(super) fn heads_of(first: Dot, deps: &[Dot]) -> SmallVec<[Dot; 4]> {
+fn heads_of(first: Dot, deps: &[Dot]) -> SmallVec<[Dot; 4]> {
     let previous = (first.seq > 0).then(|| first.minus(1));
     previous.into_iter().chain(deps.iter().copied()).collect()
-}
-
-/// A walk down from the frontier and from the heads at once, deepest operation first, until everything that is left is
-/// known to be seen by the heads. What only the frontier reaches is unseen.
-struct Walk<'a> {
-    graph: &'a Graph,
-    /// (depth, operation, seen by the heads).
-    queue: BinaryHeap<(u64, Dot, bool)>,
-    /// Per log, the exclusive end of what the heads have seen, as far as found.
-    seen: SmallVec<[(u32, u32); 8]>,
-    /// Entries in the queue that are not known to be seen.
-    unsure: usize,
-}
-
-impl Walk<'_> {
-    fn enqueue(&mut self, dot: Dot, seen: bool) {
-        if seen {
-            match self.seen.iter_mut().find(|(log, _)| *log == dot.log) {
-                Some((_, end)) => *end = (*end).max(dot.seq + 1),
-                None => self.seen.push((dot.log, dot.seq + 1)),
-            }
-        } else {
-            self.unsure += 1;
-        }
-        self.queue.push((self.graph.lamport(dot), dot, seen));
-    }
-
-    fn is_seen(&self, dot: Dot) -> bool {
-        self.seen.iter().any(|(log, end)| *log == dot.log && dot.seq < *end)
-    }
-
-    fn run(mut self) -> Past {
-        let mut unseen_logs: SmallVec<[u32; 8]> = SmallVec::new();
-        let mut last = None;
-        while self.unsure > 0 {
-            let Some((_, dot, seen)) = self.queue.pop() else { break };
-            self.unsure -= usize::from(!seen);
-            if last.replace((dot, seen)) == Some((dot, seen)) {
-                continue;
-            }
-            if !seen {
-                if self.is_seen(dot) {
-                    continue;
-                }
-                if !unseen_logs.contains(&dot.log) {
-                    unseen_logs.push(dot.log);
-                }
-            }
-            let graph = self.graph;
-            let run = graph.run(dot);
-            if !seen && dot.seq > run.start {
-                // The heads may have seen the beginning of this run: look again when the walk is that deep.
-                self.enqueue(Dot { log: dot.log, seq: run.start }, false);
-                continue;
-            }
-            if run.start > 0 {
-                self.enqueue(Dot { log: dot.log, seq: run.start - 1 }, seen);
-            }
-            run.parents.iter().for_each(|parent| self.enqueue(*parent, seen));
-        }
-        let end = |log: u32| self.seen.iter().find(|(seen, _)| *seen == log).map_or(0, |(_, end)| *end);
-        let mut unseen: SmallVec<[(u32, u32); 4]> = unseen_logs.iter().map(|log| (*log, end(*log))).collect();
-        unseen.sort_unstable();
-        Past { unseen }
-    }
 }
 
 #[cfg(test)]
@@ -231,7 +218,7 @@ mod tests {
                 }
                 let ops = 1 + next(3) as u32;
                 let heads = heads_of(first, &deps);
-                let past = graph.past(&heads);
+                let past = graph.past(first, &deps);
                 let seen = naive(&parents, &heads);
                 for (known, _) in &parents {
                     assert_eq!(past.contains(*known), seen.contains(known), "{known:?} from {heads:?} in {parents:?}");

@@ -3,10 +3,12 @@
 //! Always holds: the digest is computed when somebody asks, a batch at a time, and checkpoints make an older one cost
 //! at most `CHECKPOINT` hashes.
 
+use std::ops::Range;
+
 use crate::clock::Hlc;
 use crate::codec::DecodeError;
 use crate::id::ReplicaId;
-use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, put_frame};
+use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, frame_head, put_frame};
 use crate::ordered::OrdMap;
 
 const CHECKPOINT: usize = 64;
@@ -51,18 +53,25 @@ impl Log {
     }
 
     /// Adds a change whose header was read against this log's head; `names` are the names that the log has behind it.
-    pub(super) fn push(&mut self, header: &ChangeHeader, names: &[ReplicaId], change: &[u8]) {
+    pub(super) fn push(&mut self, header: &ChangeHeader, names: &[ReplicaId], change: &[u8]) -> Range<usize> {
         self.starts.push((header.first_seq as u32, self.frames.len() as u32));
         put_frame(&mut self.frames, change);
         (self.head.end, self.head.hlc) = (header.end(), header.hlc);
         self.head.names.extend_from_slice(&names[self.head.names.len()..]);
+        self.frames.len() - change.len()..self.frames.len()
     }
 
-    /// Reads a change against the head and adds it.
-    pub(super) fn append(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
+    /// Takes in the frames of changes that are then read one by one (`read_next`). Returns where they start.
+    pub(super) fn append_frames(&mut self, frames: &[u8]) -> usize {
+        let start = self.frames.len();
+        self.frames.extend_from_slice(frames);
+        start
+    }
+
+    /// Reads the next of the appended changes against the head; its bytes are stored from `start` on.
+    pub(super) fn read_next(&mut self, change: &[u8], start: usize) -> Result<ChangeHeader, DecodeError> {
         let header = self.head.read(change)?;
-        self.starts.push((header.first_seq as u32, self.frames.len() as u32));
-        put_frame(&mut self.frames, change);
+        self.starts.push((header.first_seq as u32, (start - frame_head(change.len())) as u32));
         Ok(header)
     }
 
@@ -91,6 +100,11 @@ impl Log {
         self.draft.clear();
         self.head.write(change, &mut self.draft);
         put_frame(&mut self.frames, &self.draft);
+    }
+
+    /// The bytes at a place that `push` or `replay` told.
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.frames[range]
     }
 
     pub(super) fn len(&self) -> usize {
@@ -150,12 +164,13 @@ impl Log {
         self.first_seq(index) == first_seq && self.change(index) == change
     }
 
-    /// Reads every header anew, for a rebuild: (header, change) in order.
-    pub(super) fn replay(&self) -> impl Iterator<Item = Result<(ChangeHeader, &[u8]), DecodeError>> {
-        let mut head = LogHead::default();
-        Frames::new(&self.frames).map(move |change| {
-            let change = change?;
-            Ok((head.read(change)?, change))
+    /// Reads every header anew, for a rebuild: (header, where its change is) in order.
+    pub(super) fn replay(&self) -> impl Iterator<Item = Result<(ChangeHeader, Range<usize>), DecodeError>> {
+        let (mut head, mut frames) = (LogHead::default(), Frames::new(&self.frames));
+        std::iter::from_fn(move || {
+            let change = frames.next()?;
+            let end = frames.offset();
+            Some(change.and_then(|change| Ok((head.read(change)?, end - change.len()..end))))
         })
     }
 }

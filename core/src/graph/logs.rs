@@ -4,11 +4,11 @@
 //! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
 use super::Dot;
-use super::causal::heads_of;
 use super::log::Log;
 use crate::codec::DecodeError;
 use crate::id::{OpId, ReplicaId, VersionVector};
@@ -33,19 +33,12 @@ pub struct Logs {
 pub struct LoggedChange {
     /// Its first operation.
     pub first: Dot,
-    /// Its number in the log.
-    pub index: usize,
+    /// Where in the log its bytes are.
+    bytes: Range<usize>,
     /// Its header.
     pub header: ChangeHeader,
     /// The last operations of the changes it depends on.
     pub deps: SmallVec<[Dot; 2]>,
-}
-
-impl LoggedChange {
-    /// The operation before it in its log, and its dependencies.
-    pub fn parents(&self) -> SmallVec<[Dot; 4]> {
-        heads_of(self.first, &self.deps)
-    }
 }
 
 /// Two contents for one operation: a replica id was used by two writers. The one that came first is kept.
@@ -125,9 +118,9 @@ impl Logs {
         &self.logs[log as usize].head
     }
 
-    /// The bytes of change number `index` of log number `log`.
-    pub fn change(&self, log: u32, index: usize) -> &[u8] {
-        self.logs[log as usize].change(index)
+    /// The bytes of a change.
+    pub fn bytes(&self, change: &LoggedChange) -> &[u8] {
+        self.logs[change.first.log as usize].bytes(change.bytes.clone())
     }
 
     /// What is known. O(logs).
@@ -218,21 +211,23 @@ impl Logs {
         let log = recent.map(|_| self.recent).or_else(|| self.find(segment.replica));
         let Some(log) = log.filter(|log| self.end(*log) == segment.first_seq) else { return Ok(None) };
         self.recent = log;
-        let start = self.logs[log as usize].mark();
+        let own = &mut self.logs[log as usize];
+        let start = own.mark();
+        let base = own.append_frames(&segment.frames);
         let mut changes = SmallVec::new();
-        for change in segment.changes() {
+        let mut frames = segment.changes();
+        while let Some(change) = frames.next() {
             let own = &mut self.logs[log as usize];
-            let index = own.len();
-            let header = change.and_then(|change| own.append(change));
+            let header = change.and_then(|change| {
+                let end = base + frames.offset();
+                let bytes = end - change.len()..end;
+                own.read_next(change, bytes.start).map(|header| (header, bytes))
+            });
             match header {
-                Ok(header) if self.missing_dep(&header).is_ok() => {
-                    let deps = self.dots(&header.deps);
-                    changes.push(LoggedChange {
-                        first: Dot { log, seq: header.first_seq as u32 },
-                        index,
-                        header,
-                        deps,
-                    });
+                Ok((header, bytes)) if header.deps.is_empty() || self.missing_dep(&header).is_ok() => {
+                    let first = Dot { log, seq: header.first_seq as u32 };
+                    let deps = if header.deps.is_empty() { SmallVec::new() } else { self.dots(&header.deps) };
+                    changes.push(LoggedChange { first, bytes, header, deps });
                 }
                 other => {
                     self.logs[log as usize].reset(&start);
@@ -323,10 +318,9 @@ impl Logs {
     fn add(&mut self, replica: ReplicaId, change: Candidate, names: &[ReplicaId]) -> LoggedChange {
         let log = self.intern(replica);
         let own = &mut self.logs[log as usize];
-        let index = own.len();
-        own.push(&change.header, &names[..change.names], &change.bytes);
+        let bytes = own.push(&change.header, &names[..change.names], &change.bytes);
         let deps = self.dots(&change.header.deps);
-        LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, index, header: change.header, deps }
+        LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, bytes, header: change.header, deps }
     }
 
     fn dots(&self, deps: &[Dep]) -> SmallVec<[Dot; 2]> {
@@ -355,11 +349,11 @@ impl Logs {
     ///
     /// # Errors
     /// Never for logs that came in through `append` or `seal`.
-    pub fn replay(&self, log: u32) -> impl Iterator<Item = Result<(LoggedChange, &[u8]), DecodeError>> {
-        self.logs[log as usize].replay().enumerate().map(move |(index, change)| {
+    pub fn replay(&self, log: u32) -> impl Iterator<Item = Result<LoggedChange, DecodeError>> {
+        self.logs[log as usize].replay().map(move |change| {
             let (header, bytes) = change?;
             let deps = self.dots(&header.deps);
-            Ok((LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, index, header, deps }, bytes))
+            Ok(LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, bytes, header, deps })
         })
     }
 }

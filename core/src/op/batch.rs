@@ -42,6 +42,11 @@ pub fn put_frame(out: &mut Vec<u8>, change: &[u8]) {
     put_bytes(out, change);
 }
 
+/// Bytes of the length in front of a change of `len` bytes.
+pub(crate) fn frame_head(len: usize) -> usize {
+    (usize::BITS - (len | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// An iterator over the changes of a segment; it ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Frames<'a>(Reader<'a>);
