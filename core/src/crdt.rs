@@ -6,6 +6,7 @@
 //! which of several concurrent register values is read first. Not here: transactions, files, versions (`doc`).
 
 mod applied;
+mod bounded;
 mod containers;
 mod context;
 mod counter;
@@ -13,12 +14,15 @@ mod event;
 mod list;
 mod map;
 mod multi;
+mod remove_wins;
 mod rope;
 mod sequence;
 mod set;
 mod text;
+mod tree;
 
 pub(crate) use applied::Applied;
+pub(crate) use bounded::BoundedState;
 pub use containers::Handle;
 pub(crate) use containers::{Containers, Content, Place};
 pub(crate) use context::Context;
@@ -28,3 +32,4 @@ pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
 pub(crate) use rope::{Extent, Metric, Rope};
 pub(crate) use text::TextState;
+pub(crate) use tree::TreeState;

@@ -18,11 +18,11 @@ mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use edit::{CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut};
+pub use edit::{BoundedCounterMut, CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
 pub use error::EditError;
 pub use exchange::Imported;
 pub use patch::{Patch, PatchKind, PatchValue, PathItem};
-pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef};
+pub use read::{BoundedCounterRef, CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef, TreeRef};
 pub use transaction::Transaction;
 
 use self::apply::Names;

@@ -78,6 +78,12 @@ pub struct OpId {
     pub seq: u64,
 }
 
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.seq, self.replica)
+    }
+}
+
 /// A name that is not allowed, with the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{got:?} is no {what}: it must be {rule}")]

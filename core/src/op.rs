@@ -16,7 +16,7 @@ pub use body::{
     BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,
 };
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
-pub use value::{ContainerKind, Value};
+pub use value::{ContainerKind, UnknownKind, Value};
 
 /// Largest sealed change, in bytes. A transaction that would exceed it is refused.
 pub const MAX_CHANGE_BYTES: usize = 8 << 20;

@@ -118,7 +118,7 @@ impl Arbitrary for Plain {
 /// An edit of a container of this kind.
 pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
     let (index, len) = (u16::arbitrary(g), below(g, 4) as u16);
-    let key = below(g, 10) as u8;
+    let key = below(g, 13) as u8;
     match of {
         ContainerKind::Map => match below(g, 7) {
             0..3 => What::MapSet { key, value: Plain::arbitrary(g) },
@@ -146,6 +146,19 @@ pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
             5..7 => What::TextInsertUtf16 { pos: index, text: snippet(g) },
             _ => What::TextDeleteUtf16 { pos: index, len },
         },
+        ContainerKind::Tree => match below(g, 9) {
+            0..3 => What::TreeCreate { parent: u16::arbitrary(g), index },
+            3..6 => What::TreeMove { node: u16::arbitrary(g), parent: u16::arbitrary(g), index },
+            6..8 => What::TreeRemove { node: index },
+            _ => What::TreeData { node: index, key, value: Plain::arbitrary(g) },
+        },
+        ContainerKind::BoundedCounter => match below(g, 5) {
+            0..2 => What::BoundedAdd { amount: below(g, 20) as u32 },
+            2 => What::BoundedTake { amount: index },
+            _ => What::BoundedTransfer { to: key, amount: index },
+        },
+        _ if one_in(g, 2) => What::RemoveWinsRemove { pick: index },
+        _ => What::RemoveWinsAdd { value: Plain::arbitrary(g) },
     }
 }
 
@@ -153,8 +166,9 @@ pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
 fn frequent_kind(g: &mut Gen) -> ContainerKind {
     match below(g, 10) {
         0..3 => ContainerKind::List,
-        3..6 => ContainerKind::Text,
-        6..8 => ContainerKind::Map,
+        3..5 => ContainerKind::Text,
+        5..7 => ContainerKind::Tree,
+        7 => ContainerKind::Map,
         _ => kind(g),
     }
 }
@@ -229,7 +243,35 @@ fn simpler(what: &What) -> Vec<What> {
             shorter.chain(smaller(pos).into_iter().map(|pos| What::TextDelete { pos, len })).collect()
         }
         What::TextDeleteUtf16 { pos, len } => vec![What::TextDelete { pos, len }],
-        What::MapDelete { .. } | What::MapChild { .. } | What::MapReplace { .. } | What::RegisterClear => Vec::new(),
+        What::TreeCreate { parent, index } => {
+            let higher = smaller(parent).into_iter().map(|parent| What::TreeCreate { parent, index });
+            higher.chain(smaller(index).into_iter().map(|index| What::TreeCreate { parent, index })).collect()
+        }
+        What::TreeMove { node, parent, index } => {
+            let nearer = smaller(node).into_iter().map(|node| What::TreeMove { node, parent, index });
+            let higher = smaller(parent).into_iter().map(|parent| What::TreeMove { node, parent, index });
+            let first = smaller(index).into_iter().map(|index| What::TreeMove { node, parent, index });
+            nearer.chain(higher).chain(first).collect()
+        }
+        What::TreeRemove { node } => smaller(node).into_iter().map(|node| What::TreeRemove { node }).collect(),
+        What::TreeData { node, key, value } => {
+            value.shrink().map(|value| What::TreeData { node, key, value }).collect()
+        }
+        What::BoundedTake { amount } => {
+            smaller(amount).into_iter().map(|amount| What::BoundedTake { amount }).collect()
+        }
+        What::BoundedTransfer { to, amount } => {
+            smaller(amount).into_iter().map(|amount| What::BoundedTransfer { to, amount }).collect()
+        }
+        What::RemoveWinsAdd { value } => value.shrink().map(|value| What::RemoveWinsAdd { value }).collect(),
+        What::RemoveWinsRemove { pick } => {
+            smaller(pick).into_iter().map(|pick| What::RemoveWinsRemove { pick }).collect()
+        }
+        What::BoundedAdd { .. }
+        | What::MapDelete { .. }
+        | What::MapChild { .. }
+        | What::MapReplace { .. }
+        | What::RegisterClear => Vec::new(),
     }
 }
 
@@ -252,6 +294,8 @@ fn action(g: &mut Gen, focus: Option<ContainerKind>) -> Action {
                 Failure::InsideCharacter,
                 Failure::NoElement,
                 Failure::ContainerInSet,
+                Failure::Cycle,
+                Failure::NoRights,
             ];
             Action::Fail { replica, edits: edits(g), how: ways[below(g, ways.len())] }
         }
@@ -307,7 +351,7 @@ impl Branches {
     pub fn of(g: &mut Gen, kind: ContainerKind) -> Self {
         // Deleting the container's own key in the root takes back what was seen in it.
         let edit = |g: &mut Gen| match below(g, 8) {
-            0 => Edit { at: 1, what: What::MapDelete { key: 4 + kind as u8 } },
+            0 => Edit { at: 1, what: What::MapDelete { key: 4 + kind.tag() } },
             _ => Edit { at: 0, what: what(g, kind) },
         };
         let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| edit(g)).collect();

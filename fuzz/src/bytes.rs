@@ -89,6 +89,15 @@ pub fn exercise(doc: &mut Doc) -> Result<(), String> {
         tx.root().get_or_create("child", ContainerKind::Map)?;
         tx.counter("counter").add(1)?;
         tx.set("set").add("x")?;
+        tx.remove_wins_set("remove-wins").remove("x")?;
+        tx.remove_wins_set("remove-wins").add("x")?;
+        tx.bounded_counter("bounded").increment(2)?;
+        tx.bounded_counter("bounded").decrement(1)?;
+        let node = tx.tree("tree").create(None, 0)?;
+        let child = tx.tree("tree").create(Some(node), 0)?;
+        tx.tree("tree").map(child)?.set("k", 1)?;
+        tx.tree("tree").move_to(child, None, 1)?;
+        tx.tree("tree").remove(node)?;
         tx.register("register").set("x")
     });
     match edited {

@@ -58,6 +58,9 @@ pub struct ForgedOp {
     pub element: (u8, u8),
     /// A text.
     pub text: String,
+    /// Whether the container that is mentioned is of a kind that only a newer version knows.
+    #[serde(default)]
+    pub newer: bool,
 }
 
 /// Where in its parent a container is said to be.
@@ -139,18 +142,30 @@ impl ForgedOp {
                     ForgedKey::Name(key) => Key::Name(["a", "b", ""][usize::from(*key) % 3].to_owned()),
                     ForgedKey::Element(author, seq) => Key::Element(named(own, *author, *seq, names)),
                 };
-                names.declare(ContainerDecl { parent: u32::from(*parent) % known, key, kind: *kind })
+                let kind = if self.newer { newer_kind() } else { *kind };
+                names.declare(ContainerDecl { parent: u32::from(*parent) % known, key, kind })
             }
             None => u32::from(self.container) % known,
         };
         let (pos, len) = (u32::from(self.pos), u32::from(self.len).max(1));
         let value = match self.len % 4 {
-            0 => Value::Container(ContainerKind::ALL[usize::from(self.pos) % 6]),
+            0 if self.newer => Value::Container(newer_kind()),
+            0 => Value::Container(ContainerKind::ALL[usize::from(self.pos) % ContainerKind::ALL.len()]),
             _ => Value::Int(i64::from(self.len)),
         };
         let text = if self.text.is_empty() { "-" } else { &self.text };
         let key = ["a", "b", ""][usize::from(self.pos) % 3];
-        let run = match self.what % 15 {
+        let mut node = |number: u8| named(own, number, self.element.1, names);
+        let run = match self.what % 22 {
+            15 | 16 => OpRun::TreeCreate { parent: (len > 1).then(|| node(self.element.0)), pos },
+            17 | 18 => {
+                let (node, parent) = (node(self.element.0), (len > 1).then(|| node(self.element.0 / AUTHORS)));
+                OpRun::TreeMove { node, parent: parent.map(|parent| ElementRef { seq: len, ..parent }), pos }
+            }
+            19 => OpRun::TreeDelete { node: node(self.element.0) },
+            20 => OpRun::CounterTransfer { to: author(self.element.0), amount: u64::from(len) - 1 },
+            21 => OpRun::Unknown { code: 1_000 + u64::from(pos), ops: len, fields: text.as_bytes() },
+
             0 | 1 => OpRun::TextInsert { pos, chars: text.chars().count() as u32, text },
             2 => OpRun::Delete { pos, len, backward: false },
             3 if len > 1 => OpRun::Delete { pos, len: len.min(pos + 1), backward: len.min(pos + 1) > 1 },
@@ -171,6 +186,15 @@ impl ForgedOp {
     }
 }
 
+/// A kind that this version does not know, which cannot be had but by reading.
+fn newer_kind() -> ContainerKind {
+    // Mentions container 1, in the root under "", of kind 100, and clears a register in it.
+    let mut names = LogNames::default();
+    let read = names.read(1, &[0, 1, 0, 100 << 1, 0, 10]).map(|runs| runs.len());
+    assert_eq!(read, Ok(1), "a container of a newer version can be mentioned");
+    names.containers[0].kind
+}
+
 fn named(own: u8, number: u8, seq: u8, names: &mut LogNames) -> ElementRef {
     ElementRef { name: names.name(author(own), author(number)), seq: u32::from(seq) }
 }
@@ -189,13 +213,15 @@ pub fn check(recipe: &Recipe) -> Result<(), String> {
         // The last copy is one of the authors, come back with nothing.
         let mut doc = Doc::new(if number == 2 { author(0) } else { ReplicaId::from(99) });
         doc.record_patches(true);
-        let (mut invalid, mut view) = (Vec::new(), View::of(&doc));
+        let (mut invalid, mut unknown, mut view) = (Vec::new(), Vec::new(), View::of(&doc));
         for batch in order {
             let imported = doc.import_batch(batch).map_err(|error| format!("a whole history is refused: {error}"))?;
             invalid.extend(imported.invalid);
+            unknown.extend(imported.unknown);
             doc.take_patches().iter().try_for_each(|patch| view.apply(patch))?;
         }
         invalid.sort_unstable();
+        unknown.sort_unstable();
         view.compare(&doc)?;
         if doc.to_json() != spec.to_json() {
             return Err(format!("order {number} gives {}, the specification {}", doc.to_json(), spec.to_json()));
@@ -205,6 +231,9 @@ pub fn check(recipe: &Recipe) -> Result<(), String> {
                 "order {number}: invalid are {invalid:?}, says the specification {:?}",
                 spec.invalid()
             ));
+        }
+        if unknown != spec.unknown() {
+            return Err(format!("order {number}: unknown are {unknown:?}, not {:?}", spec.unknown()));
         }
         exercise(&mut doc)?;
         let spec = Spec::read(&doc.batch_since(&VersionVector::new()))?;
@@ -233,6 +262,7 @@ impl Arbitrary for ForgedOp {
             len: below(g, 5) as u8,
             element: (u8::arbitrary(g), below(g, 12) as u8),
             text: snippet(g),
+            newer: one_in(g, 12),
         }
     }
 
@@ -272,9 +302,12 @@ impl Arbitrary for ForgedChange {
 
 /// Makes all operations act on one container, so that much is concurrent at one place.
 fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
-    let (kind, codes): (_, &[u8]) = match below(g, 9) {
+    let (kind, codes): (_, &[u8]) = match below(g, 15) {
         0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3]),
         3..6 => (ContainerKind::List, &[2, 3, 4, 4, 5, 6, 6, 7]),
+        9..12 => (ContainerKind::Tree, &[15, 16, 17, 17, 18, 18, 19]),
+        12..14 => (ContainerKind::BoundedCounter, &[12, 12, 20, 20]),
+        14 => (ContainerKind::RemoveWinsSet, &[13, 13, 14, 14]),
         6 => (ContainerKind::Counter, &[12]),
         7 => (ContainerKind::Set, &[13, 13, 14]),
         _ => (ContainerKind::Register, &[10, 10, 11]),
@@ -285,12 +318,20 @@ fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
         for op in &mut change.ops {
             let first = !std::mem::replace(&mut mentioned[usize::from(change.author % AUTHORS)], true);
             op.declare = first.then_some((0, ForgedKey::Name(0), kind));
+            op.newer = false;
             (op.container, op.what) = (1, codes[below(g, codes.len())]);
             (op.pos, op.len) = (below(g, 6) as u8, 1 + below(g, 3) as u8);
             if kind == ContainerKind::List && !first && one_in(g, 5) {
                 // A counter in an element that may be there, or not yet.
                 let key = ForgedKey::Element(u8::arbitrary(g), below(g, 8) as u8);
                 (op.declare, op.what) = (Some((1, key, ContainerKind::Counter)), 12);
+            } else if kind == ContainerKind::Tree && !first && one_in(g, 5) {
+                // The map of a node that may be there, or not yet; or what no node holds.
+                let (key, inside) =
+                    (ForgedKey::Element(u8::arbitrary(g), below(g, 8) as u8), ContainerKind::ALL[below(g, 2)]);
+                (op.declare, op.what) = (Some((1, key, inside)), 8);
+            } else if kind == ContainerKind::Tree {
+                (op.pos, op.element.1, op.len) = (below(g, 3) as u8, below(g, 8) as u8, below(g, 6) as u8);
             } else if first && matches!(kind, ContainerKind::Text | ContainerKind::List) {
                 // Something to begin with.
                 (op.what, op.pos, op.len) = (codes[0] + if kind == ContainerKind::List { 2 } else { 0 }, 0, 3);

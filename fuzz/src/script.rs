@@ -121,6 +121,10 @@ pub enum Failure {
     NoElement,
     /// A container in a set.
     ContainerInSet,
+    /// A node below itself.
+    Cycle,
+    /// More than there are rights for.
+    NoRights,
 }
 
 /// One edit of one container.
@@ -156,6 +160,15 @@ pub enum What {
     TextDelete { pos: u16, len: u16 },
     TextInsertUtf16 { pos: u16, text: String },
     TextDeleteUtf16 { pos: u16, len: u16 },
+    TreeCreate { parent: u16, index: u16 },
+    TreeMove { node: u16, parent: u16, index: u16 },
+    TreeRemove { node: u16 },
+    TreeData { node: u16, key: u8, value: Plain },
+    BoundedAdd { amount: u32 },
+    BoundedTake { amount: u16 },
+    BoundedTransfer { to: u8, amount: u16 },
+    RemoveWinsAdd { value: Plain },
+    RemoveWinsRemove { pick: u16 },
 }
 
 impl What {
@@ -174,7 +187,17 @@ impl What {
             | Self::ListMove { .. }
             | Self::ListInsertContainer { .. }
             | Self::ListChild { .. } => ContainerKind::List,
-            _ => ContainerKind::Text,
+            Self::TextInsert { .. }
+            | Self::TextDelete { .. }
+            | Self::TextInsertUtf16 { .. }
+            | Self::TextDeleteUtf16 { .. } => ContainerKind::Text,
+            Self::TreeCreate { .. } | Self::TreeMove { .. } | Self::TreeRemove { .. } | Self::TreeData { .. } => {
+                ContainerKind::Tree
+            }
+            Self::BoundedAdd { .. } | Self::BoundedTake { .. } | Self::BoundedTransfer { .. } => {
+                ContainerKind::BoundedCounter
+            }
+            Self::RemoveWinsAdd { .. } | Self::RemoveWinsRemove { .. } => ContainerKind::RemoveWinsSet,
         }
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! Nothing is shared with the library but ids, operation types and the reading of sealed bytes. An operation's causal past is
 //! the set of operations reached through dependencies; a register's values are the writes that no write or clear has
-//! seen; a set, a counter and a map are defined the same way; sequences are trees of FugueMax (`sequence`), a
+//! seen; sets, counters and a map are defined the same way; a tree is what all its moves make, played in their order; sequences are trees of FugueMax (`sequence`), a
 //! formulation that core does not use. Not here: anything incremental. (Bug class A: equality with a naive spec.)
 
 mod containers;
 mod history;
 mod json;
 mod sequence;
+mod tree;
 
 use selvedge::OpId;
 use selvedge::op::Batch;
 use serde_json::Value as Json;
 
-use self::containers::Containers;
+use self::containers::{Containers, Verdict};
 use self::history::History;
 
 /// A document as the definitions have it.
@@ -22,6 +23,7 @@ use self::history::History;
 pub struct Spec {
     containers: Containers,
     invalid: Vec<OpId>,
+    unknown: Vec<OpId>,
 }
 
 impl Spec {
@@ -32,12 +34,19 @@ impl Spec {
     pub fn read(batch: &Batch) -> Result<Self, String> {
         let history = History::read(batch)?;
         let mut containers = Containers::default();
-        let mut invalid = Vec::new();
+        let (mut invalid, mut unknown) = (Vec::new(), Vec::new());
         for change in history.in_causal_order()? {
-            invalid.extend(containers.apply(&change));
+            for (first, verdict) in containers.apply(&change) {
+                match verdict {
+                    Verdict::Valid => {}
+                    Verdict::Invalid => invalid.push(first),
+                    Verdict::Unknown => unknown.push(first),
+                }
+            }
         }
         invalid.sort_unstable();
-        Ok(Self { containers, invalid })
+        unknown.sort_unstable();
+        Ok(Self { containers, invalid, unknown })
     }
 
     /// The whole document as JSON.
@@ -48,5 +57,10 @@ impl Spec {
     /// The first operation of every run that is invalid where it stands, sorted.
     pub fn invalid(&self) -> &[OpId] {
         &self.invalid
+    }
+
+    /// The first operation of every run that only a newer version understands, sorted.
+    pub fn unknown(&self) -> &[OpId] {
+        &self.unknown
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use selvedge::doc::{Patch, PatchKind};
-use selvedge::{ContainerKind, Doc, Handle, Value};
+use selvedge::{ContainerKind, Doc, Handle, OpId, Value};
 
 /// One container, with values in their debug form (in which a NaN equals itself).
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,9 @@ enum Shape {
     Register(Option<String>),
     Counter(i64),
     Set(Vec<String>),
+    /// The children of every node, and of the top.
+    Tree(Children),
+    Nothing,
 }
 
 /// All containers of a document, by handle.
@@ -40,8 +43,10 @@ impl Shape {
             ContainerKind::List => Self::List(Vec::new()),
             ContainerKind::Text => Self::Text(String::new()),
             ContainerKind::Register => Self::Register(None),
-            ContainerKind::Counter => Self::Counter(0),
-            ContainerKind::Set => Self::Set(Vec::new()),
+            ContainerKind::Counter | ContainerKind::BoundedCounter => Self::Counter(0),
+            ContainerKind::Set | ContainerKind::RemoveWinsSet => Self::Set(Vec::new()),
+            ContainerKind::Tree => Self::Tree(BTreeMap::new()),
+            ContainerKind::Unknown(_) => Self::Nothing,
         }
     }
 
@@ -60,7 +65,17 @@ impl Shape {
             ContainerKind::Text => Self::Text(doc.text_at(handle).to_string()),
             ContainerKind::Register => Self::Register(doc.register_at(handle).get().map(told)),
             ContainerKind::Counter => Self::Counter(doc.counter_at(handle).value()),
-            ContainerKind::Set => Self::Set(doc.set_at(handle).values().into_iter().map(told).collect()),
+            ContainerKind::BoundedCounter => Self::Counter(doc.bounded_counter_at(handle).value() as i64),
+            ContainerKind::Set | ContainerKind::RemoveWinsSet => {
+                Self::Set(doc.set_at(handle).values().into_iter().map(told).collect())
+            }
+            ContainerKind::Tree => {
+                let tree = doc.tree_at(handle);
+                let parents = tree.nodes().into_iter().map(|node| (Some(node), tree.children(node)));
+                let all = parents.chain([(None, tree.roots())]);
+                Self::Tree(all.filter(|(_, children)| !children.is_empty()).collect())
+            }
+            ContainerKind::Unknown(_) => Self::Nothing,
         }
     }
 
@@ -107,10 +122,56 @@ impl Shape {
                 let at = set.iter().position(|known| *known == value)?;
                 set.remove(at);
             }
+            (Self::Tree(tree), PatchKind::TreeCreate { node, parent, index }) => {
+                let known = |node: &OpId| tree.values().flatten().any(|other| other == node);
+                if known(node) || parent.is_some_and(|parent| !known(&parent)) {
+                    return None;
+                }
+                put(tree, *node, *parent, *index)?;
+            }
+            (Self::Tree(tree), PatchKind::TreeMove { node, parent, index }) => {
+                let mut above = *parent;
+                while let Some(at) = above {
+                    above = parent_of(tree, at)?;
+                    if at == *node {
+                        return None;
+                    }
+                }
+                leave(tree, *node)?;
+                put(tree, *node, *parent, *index)?;
+            }
+            (Self::Tree(tree), PatchKind::TreeDelete { node }) => {
+                leave(tree, *node)?;
+                let mut gone = vec![*node];
+                while let Some(parent) = gone.pop() {
+                    gone.extend(tree.remove(&Some(parent)).unwrap_or_default());
+                }
+            }
             _ => return None,
         }
         Some(())
     }
+}
+
+type Children = BTreeMap<Option<OpId>, Vec<OpId>>;
+
+/// The parent of a node that is in the tree.
+fn parent_of(tree: &Children, node: OpId) -> Option<Option<OpId>> {
+    tree.iter().find(|(_, children)| children.contains(&node)).map(|(parent, _)| *parent)
+}
+
+fn put(tree: &mut Children, node: OpId, parent: Option<OpId>, index: u32) -> Option<()> {
+    let children = tree.entry(parent).or_default();
+    children.get(index as usize..)?;
+    children.insert(index as usize, node);
+    Some(())
+}
+
+fn leave(tree: &mut Children, node: OpId) -> Option<()> {
+    let parent = parent_of(tree, node)?;
+    tree.get_mut(&parent)?.retain(|child| *child != node);
+    tree.retain(|_, children| !children.is_empty());
+    Some(())
 }
 
 /// Where a position lies in a text, if both ways to count it agree.
@@ -141,6 +202,9 @@ impl View {
             PatchKind::Counter { .. } => ContainerKind::Counter,
             PatchKind::Register { .. } => ContainerKind::Register,
             PatchKind::SetAdd { .. } | PatchKind::SetRemove { .. } => ContainerKind::Set,
+            PatchKind::TreeCreate { .. } | PatchKind::TreeMove { .. } | PatchKind::TreeDelete { .. } => {
+                ContainerKind::Tree
+            }
         };
         let shape = self.shapes.entry(patch.container).or_insert_with(|| Shape::empty(kind));
         let before = shape.clone();

@@ -84,4 +84,7 @@ per_type! {
     registers_obey_the_laws, Register;
     counters_obey_the_laws, Counter;
     sets_obey_the_laws, Set;
+    trees_obey_the_laws, Tree;
+    bounded_counters_obey_the_laws, BoundedCounter;
+    remove_wins_sets_obey_the_laws, RemoveWinsSet;
 }

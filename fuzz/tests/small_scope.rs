@@ -1,7 +1,7 @@
-//! Everything that two replicas can do to a text and to a list with three operations each out of a small alphabet,
+//! Everything that two replicas can do to a container of each type with three operations each out of a small alphabet,
 //! under every way in which the operations can hear of each other. Bug class A.
 
-use selvedge::{Doc, EditError, ReplicaId, Transaction, VersionVector};
+use selvedge::{Doc, EditError, OpId, ReplicaId, Transaction, VersionVector};
 use selvedge_fuzz::spec::Spec;
 
 type Op = fn(&mut Transaction<'_>, &str) -> Result<(), EditError>;
@@ -34,6 +34,63 @@ const LIST: [Op; 4] = [
     },
 ];
 
+const MAP: [Op; 3] = [
+    |tx, name| tx.map("m").set("k", name),
+    |tx, _| tx.map("m").delete("k"),
+    |tx, name| tx.map("m").map("k")?.set(name, 1),
+];
+
+const REGISTER: [Op; 2] = [|tx, name| tx.register("r").set(name), |tx, _| tx.register("r").clear()];
+
+const COUNTER: [Op; 2] = [|tx, _| tx.map("m").counter("n")?.add(1), |tx, _| tx.map("m").delete("n")];
+
+const SET: [Op; 3] = [|tx, _| tx.set("s").add("x"), |tx, _| tx.set("s").remove("x"), |tx, name| tx.set("s").add(name)];
+
+const REMOVE_WINS_SET: [Op; 3] = [
+    |tx, _| tx.remove_wins_set("w").add("x"),
+    |tx, _| tx.remove_wins_set("w").remove("x"),
+    |tx, name| tx.remove_wins_set("w").add(name),
+];
+
+const BOUNDED_COUNTER: [Op; 3] = [
+    |tx, _| tx.bounded_counter("b").increment(2),
+    |tx, _| {
+        let mut counter = tx.bounded_counter("b");
+        counter.decrement(counter.rights().min(1))
+    },
+    |tx, name| {
+        let mut counter = tx.bounded_counter("b");
+        let other = ReplicaId::from(if name < "a" { 1 } else { 2 });
+        counter.transfer(other, counter.rights().min(1))
+    },
+];
+
+/// Moves the first node under the last, or the last under the first; out again if it lies there.
+fn fold(tx: &mut Transaction<'_>, first: bool) -> Result<(), EditError> {
+    let nodes: Vec<OpId> = tx.doc().tree("f").nodes();
+    let (Some(start), Some(end)) = (nodes.first(), nodes.last()) else { return Ok(()) };
+    let (node, parent) = if first { (*start, *end) } else { (*end, *start) };
+    match tx.tree("f").move_to(node, Some(parent), 0) {
+        Err(EditError::WouldCycle { .. }) => tx.tree("f").move_to(parent, None, 0),
+        moved => moved,
+    }
+}
+
+const TREE: [Op; 3] = [
+    |tx, name| {
+        let node = tx.tree("f").create(None, 0)?;
+        tx.tree("f").map(node)?.set("name", name)
+    },
+    |tx, name| fold(tx, name < "a"),
+    |tx, _| match tx.doc().tree("f").roots().first() {
+        Some(node) => {
+            let node = *node;
+            tx.tree("f").remove(node)
+        }
+        None => Ok(()),
+    },
+];
+
 /// All pairs in which nothing hears of what comes after it.
 fn ways_to_hear() -> Vec<(Heard, Heard)> {
     let all = |n: usize| (0..=n).flat_map(move |a| (a..=n).flat_map(move |b| (b..=n).map(move |c| [a, b, c])));
@@ -53,7 +110,10 @@ fn play(ops: [[Op; 3]; 2], heard: (Heard, Heard)) -> Result<[Doc; 2], Box<dyn st
     let mut docs = [Doc::new(ReplicaId::from(1)), Doc::new(ReplicaId::from(2))];
     docs[0].init(|tx| {
         tx.text("t").push_str("-")?;
-        tx.list("l").insert_all(0, vec!["p".into(), "q".into()])
+        tx.list("l").insert_all(0, vec!["p".into(), "q".into()])?;
+        let parent = tx.tree("f").create(None, 0)?;
+        tx.tree("f").create(Some(parent), 0)?;
+        tx.tree("f").create(None, 1).map(drop)
     })?;
     let start = docs[0].export_since(&VersionVector::new());
     docs[1].import(&start)?;
@@ -96,14 +156,27 @@ fn check_all(alphabet: &[Op]) -> Result<usize, Box<dyn std::error::Error>> {
     Ok(runs)
 }
 
-#[test]
-fn all_small_texts_merge_as_specified() -> Result<(), Box<dyn std::error::Error>> {
-    assert_eq!(check_all(&TEXT)?, 729 * ways_to_hear().len());
-    Ok(())
+/// Alphabets of up to three operations are tried in all ways.
+macro_rules! per_type {
+    ($($name:ident, $alphabet:ident;)*) => { $(
+        #[test]
+        fn $name() -> Result<(), Box<dyn std::error::Error>> {
+            let (codes, ways) = ($alphabet.len().pow(6), ways_to_hear().len());
+            let runs = check_all(&$alphabet)?;
+            if $alphabet.len() > 3 { assert!(runs >= codes * (ways / 8)) } else { assert_eq!(runs, codes * ways) }
+            Ok(())
+        }
+    )* };
 }
 
-#[test]
-fn all_small_lists_merge_as_specified() -> Result<(), Box<dyn std::error::Error>> {
-    assert!(check_all(&LIST)? >= 4096 * (ways_to_hear().len() / 8));
-    Ok(())
+per_type! {
+    all_small_texts_merge_as_specified, TEXT;
+    all_small_lists_merge_as_specified, LIST;
+    all_small_maps_merge_as_specified, MAP;
+    all_small_registers_merge_as_specified, REGISTER;
+    all_small_counters_merge_as_specified, COUNTER;
+    all_small_sets_merge_as_specified, SET;
+    all_small_remove_wins_sets_merge_as_specified, REMOVE_WINS_SET;
+    all_small_bounded_counters_merge_as_specified, BOUNDED_COUNTER;
+    all_small_trees_merge_as_specified, TREE;
 }

@@ -16,7 +16,7 @@ pub(crate) fn fail(code: &str, message: &str) -> JsValue {
 pub(crate) fn edit_error(error: EditError) -> JsValue {
     let code = match &error {
         EditError::OutOfRange { .. } | EditError::InsideCharacter { .. } => "out-of-range",
-        EditError::WrongKind { .. } => "wrong-kind",
+        EditError::WrongKind { .. } | EditError::UnknownKind { .. } => "wrong-kind",
         EditError::TooDeep(_) | EditError::ContainerInSet => "unsupported-value",
         _ => "too-large",
     };

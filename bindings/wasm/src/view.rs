@@ -120,6 +120,7 @@ impl View {
             | PatchKind::Register { .. }
             | PatchKind::SetAdd { .. }
             | PatchKind::SetRemove { .. } => drop(unsettled.wholes.insert(at)),
+            PatchKind::TreeCreate { .. } | PatchKind::TreeMove { .. } | PatchKind::TreeDelete { .. } => {}
         }
     }
 
@@ -173,8 +174,9 @@ impl View {
 
     fn slot(&mut self, doc: &Doc, entry: Entry) -> JsValue {
         match entry {
+            Entry::Container(kind, handle) if in_javascript(kind) => self.container(doc, handle, kind),
+            Entry::Container(..) => JsValue::NULL,
             Entry::Value(value) => slots::value(&value),
-            Entry::Container(kind, handle) => self.container(doc, handle, kind),
         }
     }
 
@@ -182,7 +184,7 @@ impl View {
     fn container(&mut self, doc: &Doc, handle: Handle, kind: ContainerKind) -> JsValue {
         let object = Object::new();
         set(&object, "handle", &handle.to_u32().into());
-        set(&object, "kind", &(kind as u32).into());
+        set(&object, "kind", &kind.tag().into());
         if self.told.insert(handle) {
             self.fresh.insert(handle);
             let content = match kind {
@@ -212,6 +214,12 @@ impl View {
     }
 }
 
+/// Whether the npm package has a class for this kind. Containers of other kinds read as null there, and their patches are
+/// not told.
+fn in_javascript(kind: ContainerKind) -> bool {
+    kind <= ContainerKind::Set
+}
+
 /// What a container without containers in it holds.
 fn content_of(doc: &Doc, handle: Handle, kind: ContainerKind) -> JsValue {
     match kind {
@@ -229,6 +237,7 @@ fn note_above(doc: &Doc, patch: &Patch, keys: &mut BTreeSet<(Handle, String)>) {
     for (i, item) in path.iter().enumerate() {
         let kind = match path.get(i + 1) {
             Some(PathItem::Key(_)) => ContainerKind::Map,
+            Some(PathItem::Node(_)) => ContainerKind::Tree,
             Some(PathItem::Index(_)) => ContainerKind::List,
             None => doc.kind(patch.container),
         };
@@ -241,6 +250,7 @@ fn note_above(doc: &Doc, patch: &Patch, keys: &mut BTreeSet<(Handle, String)>) {
                 Some(Entry::Container(found, handle)) if found == kind => Some(handle),
                 _ => None,
             },
+            PathItem::Node(_) => return,
         };
         let Some(inside) = inside else { return };
         at = inside;

@@ -8,6 +8,8 @@ pub(crate) enum Applied {
     Done,
     /// It is invalid where it stands and had no effect.
     Invalid,
+    /// Only a newer version knows what it means here; it had no effect.
+    Unknown,
     /// Its place cannot be told without knowing who wrote what: the history has to be replayed first. It had no effect.
     NeedsHistory,
 }

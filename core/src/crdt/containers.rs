@@ -5,9 +5,11 @@
 
 use smallvec::SmallVec;
 
+use super::bounded::BoundedState;
 use super::counter::CounterState;
+use super::remove_wins::RemoveWinsState;
 use super::set::SetState;
-use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState};
+use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
 use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, OpRun, TextRun, Value};
 use crate::ordered::OrdMap;
@@ -34,7 +36,7 @@ impl Handle {
 pub(crate) enum Place<'a> {
     /// Under this key of a map.
     Name(&'a str),
-    /// In this element of a list.
+    /// In this element of a list or node of a tree.
     Element(Dot),
 }
 
@@ -57,6 +59,11 @@ pub(crate) enum Content {
     Register(MultiValue),
     Counter(CounterState),
     Set(SetState),
+    Tree(TreeState),
+    BoundedCounter(BoundedState),
+    RemoveWinsSet(RemoveWinsState),
+    /// Of a kind that only a newer version knows; whether any operation was meant for it.
+    Unknown(bool),
 }
 
 impl Content {
@@ -68,6 +75,10 @@ impl Content {
             ContainerKind::Register => Self::Register(MultiValue::default()),
             ContainerKind::Counter => Self::Counter(CounterState::default()),
             ContainerKind::Set => Self::Set(SetState::default()),
+            ContainerKind::Tree => Self::Tree(TreeState::new()),
+            ContainerKind::BoundedCounter => Self::BoundedCounter(BoundedState::default()),
+            ContainerKind::RemoveWinsSet => Self::RemoveWinsSet(RemoveWinsState::default()),
+            ContainerKind::Unknown(_) => Self::Unknown(false),
         }
     }
 
@@ -79,6 +90,10 @@ impl Content {
             Self::Register(register) => register.is_empty(),
             Self::Counter(counter) => counter.is_empty(),
             Self::Set(set) => set.is_empty(),
+            Self::Tree(tree) => tree.len(None) == 0,
+            Self::BoundedCounter(counter) => counter.value() == 0,
+            Self::RemoveWinsSet(set) => set.is_empty(),
+            Self::Unknown(used) => !used,
         }
     }
 }
@@ -162,9 +177,12 @@ impl Containers {
     pub(crate) fn exists(&self, mut handle: Handle) -> bool {
         while handle != Handle::ROOT {
             let (parent, place) = self.place(handle);
-            if let (Content::List(list), Place::Element(dot)) = (self.content(parent), place)
-                && !list.has(dot)
-            {
+            let there = match (self.content(parent), place) {
+                (Content::List(list), Place::Element(dot)) => list.has(dot),
+                (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
+                _ => true,
+            };
+            if !there {
                 return false;
             }
             handle = parent;
@@ -214,6 +232,9 @@ impl Containers {
         let spot = match (self.content(parent), place) {
             (Content::Map(_), Place::Name(name)) => Spot::Name(name.to_owned()),
             (Content::List(list), Place::Element(dot)) if list.has(dot) => Spot::Element(dot),
+            (Content::Tree(tree), Place::Element(dot)) if tree.has(dot) && kind == ContainerKind::Map => {
+                Spot::Element(dot)
+            }
             _ => return None,
         };
         if depth > MAX_DEPTH {
@@ -245,6 +266,13 @@ impl Containers {
         run: OpRun<'_>,
         element: impl Fn(ElementRef) -> Option<Dot>,
     ) -> Applied {
+        if let Content::Unknown(used) = self.content_mut(handle) {
+            *used = true;
+            return Applied::Unknown;
+        }
+        if let OpRun::Unknown { .. } = run {
+            return Applied::Unknown;
+        }
         if let Content::Text(_) = self.content(handle) {
             return match run {
                 OpRun::TextInsert { pos, text, .. } => self.apply_text(context, handle, TextRun::Insert { pos, text }),
@@ -269,6 +297,19 @@ impl Containers {
             }
             (Content::List(list), OpRun::ListSet { element: set, value }) => {
                 element(set).is_some_and(|set| list.set(context, set, value, &mut events)).into()
+            }
+            (Content::Tree(tree), OpRun::TreeCreate { parent, pos }) => match parent.map(element) {
+                Some(None) => Applied::Invalid,
+                parent => tree.create(context, parent.flatten(), pos, &mut events).into(),
+            },
+            (Content::Tree(tree), OpRun::TreeMove { node, parent, pos }) => {
+                match (element(node), parent.map(element)) {
+                    (None, _) | (_, Some(None)) => Applied::Invalid,
+                    (Some(node), parent) => tree.move_to(context, node, parent.flatten(), pos, &mut events).into(),
+                }
+            }
+            (Content::Tree(tree), OpRun::TreeDelete { node }) => {
+                element(node).is_some_and(|node| tree.delete(context, node, &mut events)).into()
             }
             (content, run) => match apply_single(content, context, run) {
                 Some(event) => {
@@ -395,7 +436,7 @@ impl Mentioned {
     }
 }
 
-/// Operations on containers without an order: `None` if the operation is none of this container's kind.
+/// Operations on containers without an order: `None` if the operation is invalid.
 fn apply_single(content: &mut Content, context: &Context<'_>, run: OpRun<'_>) -> Option<Option<Event>> {
     let register = |register: &mut MultiValue, value| {
         let before = register.get().cloned();
@@ -415,6 +456,13 @@ fn apply_single(content: &mut Content, context: &Context<'_>, run: OpRun<'_>) ->
         (Content::Counter(counter), OpRun::CounterReset) => counter.reset(context),
         (Content::Set(set), OpRun::SetAdd { value }) => set.add(context, value),
         (Content::Set(set), OpRun::SetRemove { value }) => set.remove(context, &value),
+        (Content::RemoveWinsSet(set), OpRun::SetAdd { value }) => set.add(context, value),
+        (Content::RemoveWinsSet(set), OpRun::SetRemove { value }) => set.remove(context, value),
+        (Content::BoundedCounter(counter), OpRun::CounterAdd { by }) => counter.add(context, by)?,
+        (Content::BoundedCounter(counter), OpRun::CounterTransfer { to, amount }) => {
+            counter.transfer(context, to, amount)?;
+            None
+        }
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! `Event`: what an operation did to the view, by container and position.
 
+use crate::graph::Dot;
 use crate::op::Value;
 
 /// A difference in the view of one container. Positions are those at the moment of the event.
@@ -25,4 +26,10 @@ pub(crate) enum Event {
     SetAdd { value: Value },
     /// A value left a set.
     SetRemove { value: Value },
+    /// A node came into a tree; those below it follow.
+    TreeCreate { node: Dot, parent: Option<Dot>, index: u32 },
+    /// A node of a tree stands somewhere else, with everything below it. The index counts without it.
+    TreeMove { node: Dot, parent: Option<Dot>, index: u32 },
+    /// A node left a tree, with everything below it.
+    TreeDelete { node: Dot },
 }

@@ -14,8 +14,23 @@ enum Binding {
     /// No operation has used it yet.
     Unbound,
     Bound(Handle),
-    /// It cannot exist; operations on it have no effect.
-    Invalid,
+    /// It cannot exist, or lies in one of a newer version: what operations on it come to.
+    Refused(Applied),
+}
+
+/// Operations that had no effect: the first of every run.
+#[derive(Debug, Default)]
+pub(super) struct Ineffective {
+    /// Invalid where they stand.
+    pub(super) invalid: Vec<OpId>,
+    /// Of a newer version.
+    pub(super) unknown: Vec<OpId>,
+}
+
+impl Ineffective {
+    fn invalid(id: OpId) -> Self {
+        Self { invalid: vec![id], unknown: Vec::new() }
+    }
 }
 
 /// What a log has mentioned, and what that means here.
@@ -93,11 +108,11 @@ impl Doc {
         &mut self.names[log as usize]
     }
 
-    /// Applies a change that was just added to its log. Returns the operations that are invalid where they stand.
-    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Vec<OpId> {
+    /// Applies a change that was just added to its log.
+    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Ineffective {
         let events = self.containers.events_len();
-        if let Some(invalid) = self.try_change(change) {
-            return invalid;
+        if let Some(ineffective) = self.try_change(change) {
+            return ineffective;
         }
         self.containers.truncate_events(events);
         self.rebuild();
@@ -105,16 +120,25 @@ impl Doc {
     }
 
     /// The same; `None` if the history has to be replayed first.
-    fn try_change(&mut self, change: &LoggedChange) -> Option<Vec<OpId>> {
+    fn try_change(&mut self, change: &LoggedChange) -> Option<Ineffective> {
         let first = change.first;
         let (past, lamport) = self.graph.place(first, &change.deps);
         self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
         let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
         let body = change.header.body(self.logs.bytes(change));
-        let invalid = apply_body(names, &mut self.containers, &context, change.header.ops, body)?;
+        let ineffective = apply_body(names, &mut self.containers, &context, change.header.ops, body)?;
         self.graph.push(first, change.header.ops as u32, &change.deps);
-        Some(invalid)
+        Some(ineffective)
+    }
+
+    pub(super) fn op_id(&self, dot: Dot) -> OpId {
+        op_id(&self.logs, dot)
+    }
+
+    /// The operation inside, if anything of its author is known.
+    pub(super) fn dot(&self, id: OpId) -> Option<Dot> {
+        Some(Dot { log: self.logs.find(id.replica)?, seq: u32::try_from(id.seq).ok()? })
     }
 
     /// Remembers that the next change of `log` was applied now.
@@ -158,61 +182,62 @@ fn op_id(logs: &Logs, dot: Dot) -> OpId {
     OpId { replica: logs.replica(dot.log), seq: u64::from(dot.seq) }
 }
 
-/// Applies the operations of a body, the first of which has `first` as its context. Returns those that are invalid
-/// where they stand, or `None` if the history has to be replayed first.
+/// Applies the operations of a body, the first of which has `first` as its context. `None` if the history has
+/// to be replayed first.
 pub(super) fn apply_body(
     names: &mut Names,
     containers: &mut Containers,
     first: &Context<'_>,
     ops: u64,
     body: &[u8],
-) -> Option<Vec<OpId>> {
+) -> Option<Ineffective> {
     if let Some(handle) = names.current().filter(|handle| containers.kind(*handle) == ContainerKind::Text)
         && let Some(run) = names.log.read_text_run(ops, body)
     {
         return match containers.apply_text(first, handle, run) {
-            Applied::Done => Some(Vec::new()),
-            Applied::Invalid => Some(vec![op_id(first.logs, first.dot)]),
             Applied::NeedsHistory => None,
+            Applied::Done => Some(Ineffective::default()),
+            _ => Some(Ineffective::invalid(op_id(first.logs, first.dot))),
         };
     }
     let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
     let Some(runs) = runs else {
         names.opaque = true;
-        return Some(vec![op_id(first.logs, first.dot)]);
+        return Some(Ineffective::invalid(op_id(first.logs, first.dot)));
     };
     names.bindings.resize(names.log.containers.len(), Binding::Unbound);
-    let (mut done, mut invalid) = (0, Vec::new());
+    let (mut done, mut ineffective) = (0, Ineffective::default());
     for placed in runs {
         let (dot, count) = (first.dot.plus(done), placed.run.ops());
         let context = Context { dot, lamport: first.lamport + u64::from(done), ..*first };
         let applied = match bind(names, containers, &context, placed.container) {
-            Some(handle) => {
+            Ok(handle) => {
                 let element = |element| resolve_element(&names.log, first.logs, dot.log, element);
                 containers.apply(&context, handle, placed.run, element)
             }
-            None => Applied::Invalid,
+            Err(refused) => refused,
         };
         match applied {
             Applied::Done => {}
-            Applied::Invalid => invalid.push(op_id(first.logs, dot)),
+            Applied::Invalid => ineffective.invalid.push(op_id(first.logs, dot)),
+            Applied::Unknown => ineffective.unknown.push(op_id(first.logs, dot)),
             Applied::NeedsHistory => return None,
         }
         done += count;
     }
-    Some(invalid)
+    Some(ineffective)
 }
 
 /// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not
 /// recursed: a hostile log may declare a chain of any length.
-fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Option<Handle> {
+fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, index: u32) -> Result<Handle, Applied> {
     let mut unbound: SmallVec<[u32; 4]> = SmallVec::new();
     let mut at = index;
     let mut parent = loop {
-        let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Some(Handle::ROOT) };
+        let Some(binding) = at.checked_sub(1).map(|at| names.bindings[at as usize]) else { break Ok(Handle::ROOT) };
         match binding {
-            Binding::Bound(handle) => break Some(handle),
-            Binding::Invalid => break None,
+            Binding::Bound(handle) => break Ok(handle),
+            Binding::Refused(applied) => break Err(applied),
             Binding::Unbound => unbound.push(at),
         }
         at = names.log.containers[at as usize - 1].parent;
@@ -225,9 +250,13 @@ fn bind(names: &mut Names, containers: &mut Containers, context: &Context<'_>, i
                 .filter(|dot| context.past.contains(*dot))
                 .map(Place::Element),
         };
-        parent = parent.zip(place).and_then(|(parent, place)| containers.get_or_make(parent, place, decl.kind));
-        names.bindings[index as usize - 1] = parent.map_or(Binding::Invalid, Binding::Bound);
-        if let Some(handle) = parent {
+        parent = parent.and_then(|parent| match place {
+            _ if !containers.kind(parent).is_known() => Err(Applied::Unknown),
+            Some(place) => containers.get_or_make(parent, place, decl.kind).ok_or(Applied::Invalid),
+            None => Err(Applied::Invalid),
+        });
+        names.bindings[index as usize - 1] = parent.map_or_else(Binding::Refused, Binding::Bound);
+        if let Ok(handle) = parent {
             names.set_index(handle, index);
         }
     }

@@ -1,12 +1,16 @@
 //! Editing handles: one per kind of container, valid inside a transaction. Every edit is checked before it is made.
 
+mod bounded;
 mod list;
 mod map;
 mod text;
+mod tree;
 
+pub use bounded::BoundedCounterMut;
 pub use list::ListMut;
 pub use map::MapMut;
 pub use text::TextMut;
+pub use tree::TreeMut;
 
 use super::{Doc, EditError};
 use crate::crdt::{Content, Handle, Place};
@@ -64,7 +68,7 @@ impl CounterMut<'_> {
     }
 }
 
-/// Edits a set.
+/// Edits a set, whichever wins in it.
 #[derive(Debug)]
 pub struct SetMut<'a> {
     pub(super) doc: &'a mut Doc,
@@ -89,15 +93,16 @@ impl SetMut<'_> {
         self.doc.push_op(self.handle, OpRun::SetAdd { value })
     }
 
-    /// Removes a value; one that is not there is left alone.
+    /// Removes a value; one that is not there is left alone, except where removals win: there it keeps out what others add
+    /// at the same time.
     ///
     /// # Errors
     /// If the transaction or the log is full.
     pub fn remove(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
         match self.doc.containers.content(self.handle) {
-            Content::Set(set) if set.contains(&value) => self.doc.push_op(self.handle, OpRun::SetRemove { value }),
-            _ => Ok(()),
+            Content::Set(set) if !set.contains(&value) => Ok(()),
+            _ => self.doc.push_op(self.handle, OpRun::SetRemove { value }),
         }
     }
 }
@@ -105,7 +110,11 @@ impl SetMut<'_> {
 impl Doc {
     /// The container of this kind at a place, made if there is none.
     fn child_at(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Result<Handle, EditError> {
-        let fail = || EditError::TooDeep(format!("container {}", parent.to_u32()));
+        let place_of = || format!("container {}", parent.to_u32());
+        if !kind.is_known() {
+            return Err(EditError::UnknownKind { place: place_of(), tag: kind.tag() });
+        }
+        let fail = || EditError::TooDeep(place_of());
         self.containers.get_or_make(parent, place, kind).ok_or_else(fail)
     }
 
@@ -141,6 +150,17 @@ impl Doc {
                 let values: Vec<Value> = set.values().cloned().collect();
                 return values.into_iter().try_for_each(|value| self.push_op(handle, OpRun::SetRemove { value }));
             }
+            Content::RemoveWinsSet(set) => {
+                let values: Vec<Value> = set.values().cloned().collect();
+                return values.into_iter().try_for_each(|value| self.push_op(handle, OpRun::SetRemove { value }));
+            }
+            Content::Tree(_) => {
+                let roots = self.tree_at(handle).roots();
+                return roots.into_iter().try_for_each(|node| TreeMut { doc: self, handle }.remove(node));
+            }
+            Content::BoundedCounter(_) => return BoundedCounterMut { doc: self, handle }.spend(),
+            // Whoever knows the kind has to take it back.
+            Content::Unknown(_) => return Ok(()),
         };
         self.push_op(handle, run)
     }

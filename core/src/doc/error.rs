@@ -1,5 +1,6 @@
 //! `EditError`: what a caller asked for that cannot be done. The document is as it was before the transaction.
 
+use crate::id::OpId;
 use crate::op::ContainerKind;
 
 /// An edit that cannot be made.
@@ -38,6 +39,36 @@ pub enum EditError {
     /// A container that cannot be made here.
     #[error("{0} cannot hold another container: nesting is limited to 128 levels")]
     TooDeep(String),
+    /// A container of a kind that a newer version of this library made.
+    #[error("{place} is of a kind (number {tag}) that this version does not know; update the application to edit it")]
+    UnknownKind {
+        /// Which place.
+        place: String,
+        /// The number of the kind.
+        tag: u8,
+    },
+    /// A node that is not in the tree.
+    #[error("the tree has no node {0}: it was removed or never made")]
+    UnknownNode(OpId),
+    /// A node cannot be moved into itself.
+    #[error("node {node} cannot move under {parent}, which is the same node or lies below it")]
+    WouldCycle {
+        /// The node to move.
+        node: OpId,
+        /// The parent given.
+        parent: OpId,
+    },
+    /// A bounded counter never falls below zero: a replica takes away and gives only what is its own.
+    #[error(
+        "{wanted} is more than the {available} that this replica may take from the counter; \
+         let another replica transfer some to it"
+    )]
+    NotEnoughRights {
+        /// How much was asked for.
+        wanted: u64,
+        /// How much this replica has.
+        available: u64,
+    },
     /// A set holds plain values only.
     #[error("a set cannot hold a container; use a map or a list")]
     ContainerInSet,

@@ -18,6 +18,9 @@ pub struct Imported {
     pub pending_bytes: usize,
     /// Operations that are invalid where they stand: they are kept and passed on, and have no effect.
     pub invalid: Vec<OpId>,
+    /// Operations that only a newer version of this library understands, the first of every run: they are kept and passed
+    /// on, and have no effect here.
+    pub unknown: Vec<OpId>,
     /// Replica ids that were used by two writers. What came first is kept; what contradicts it was not taken in.
     pub forks: Vec<Fork>,
     /// Changes whose time lies more than a minute ahead of ours. They count like any other.
@@ -48,7 +51,9 @@ impl Doc {
             Imported { pending_bytes: appended.pending_bytes, forks: appended.forks, ..Imported::default() };
         for change in &appended.changes {
             imported.from_the_future += usize::from(!self.clock.observe(change.header.hlc));
-            imported.invalid.extend(self.apply_change(change));
+            let ineffective = self.apply_change(change);
+            imported.invalid.extend(ineffective.invalid);
+            imported.unknown.extend(ineffective.unknown);
             self.note_order(change.first.log);
             imported.changes += 1;
             imported.ops += change.header.ops;

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::Doc;
 use crate::crdt::{Content, Event, Handle, Place};
+use crate::graph::Dot;
+use crate::id::OpId;
 use crate::op::{ContainerKind, Value};
 
 /// One step on the way to a container.
@@ -14,6 +16,8 @@ pub enum PathItem {
     Key(String),
     /// An index of a list.
     Index(u32),
+    /// A node of a tree.
+    Node(#[serde(serialize_with = "text")] OpId),
 }
 
 /// A difference in the view of one container. Apply patches in order.
@@ -103,6 +107,34 @@ pub enum PatchKind {
         /// The value.
         value: PatchValue,
     },
+    /// A node came into a tree, without children: those that it has follow.
+    TreeCreate {
+        /// The node.
+        #[serde(serialize_with = "text")]
+        node: OpId,
+        /// Its parent, `None` at the top.
+        #[serde(serialize_with = "optional_text")]
+        parent: Option<OpId>,
+        /// Its place among the parent's children.
+        index: u32,
+    },
+    /// A node of a tree stands somewhere else, with everything below it.
+    TreeMove {
+        /// The node.
+        #[serde(serialize_with = "text")]
+        node: OpId,
+        /// Its parent, `None` at the top.
+        #[serde(serialize_with = "optional_text")]
+        parent: Option<OpId>,
+        /// Its place among the parent's children, after it has left where it was.
+        index: u32,
+    },
+    /// A node left a tree, with everything below it.
+    TreeDelete {
+        /// The node.
+        #[serde(serialize_with = "text")]
+        node: OpId,
+    },
 }
 
 /// A value in a patch.
@@ -146,6 +178,14 @@ fn number<S: serde::Serializer>(handle: &Handle, serializer: S) -> Result<S::Ok,
     serializer.serialize_u32(handle.to_u32())
 }
 
+fn text<S: serde::Serializer>(id: &OpId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+fn optional_text<S: serde::Serializer>(id: &Option<OpId>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.map(|id| id.to_string()).serialize(serializer)
+}
+
 impl Doc {
     /// Begins or ends to record patches.
     pub fn record_patches(&mut self, on: bool) {
@@ -162,7 +202,7 @@ impl Doc {
                 _ => self.path(container),
             };
             last = Some((container, path.clone()));
-            Patch { path, container, kind: event.into(), local }
+            Patch { path, container, kind: self.patch_kind(event), local }
         });
         patches.collect()
     }
@@ -175,6 +215,7 @@ impl Doc {
             path.push(match (place, self.containers.content(parent)) {
                 (Place::Name(name), _) => PathItem::Key(name.to_owned()),
                 (Place::Element(element), Content::List(list)) => PathItem::Index(list.index_of(element)?),
+                (Place::Element(node), Content::Tree(tree)) if tree.contains(node) => PathItem::Node(self.op_id(node)),
                 _ => return None,
             });
             at = parent;
@@ -182,25 +223,31 @@ impl Doc {
         path.reverse();
         Some(path)
     }
-}
 
-impl From<Event> for PatchKind {
-    fn from(event: Event) -> Self {
+    fn patch_kind(&self, event: Event) -> PatchKind {
+        let id = |dot: Option<Dot>| dot.map(|dot| self.op_id(dot));
         match event {
-            Event::MapSet { key, value } => Self::MapSet { key, value: value.map(Into::into) },
+            Event::MapSet { key, value } => PatchKind::MapSet { key, value: value.map(Into::into) },
             Event::ListInsert { index, values } => {
-                Self::ListInsert { index, values: values.into_iter().map(|value| value.map(Into::into)).collect() }
+                PatchKind::ListInsert { index, values: values.into_iter().map(|value| value.map(Into::into)).collect() }
             }
-            Event::ListDelete { index, len } => Self::ListDelete { index, len },
-            Event::ListSet { index, value } => Self::ListSet { index, value: value.map(Into::into) },
-            Event::TextInsert { index, index_utf16, text } => Self::TextInsert { index, index_utf16, text },
+            Event::ListDelete { index, len } => PatchKind::ListDelete { index, len },
+            Event::ListSet { index, value } => PatchKind::ListSet { index, value: value.map(Into::into) },
+            Event::TextInsert { index, index_utf16, text } => PatchKind::TextInsert { index, index_utf16, text },
             Event::TextDelete { index, len, index_utf16, len_utf16 } => {
-                Self::TextDelete { index, len, index_utf16, len_utf16 }
+                PatchKind::TextDelete { index, len, index_utf16, len_utf16 }
             }
-            Event::Counter { by } => Self::Counter { by },
-            Event::Register { value } => Self::Register { value: value.map(Into::into) },
-            Event::SetAdd { value } => Self::SetAdd { value: value.into() },
-            Event::SetRemove { value } => Self::SetRemove { value: value.into() },
+            Event::Counter { by } => PatchKind::Counter { by },
+            Event::Register { value } => PatchKind::Register { value: value.map(Into::into) },
+            Event::SetAdd { value } => PatchKind::SetAdd { value: value.into() },
+            Event::SetRemove { value } => PatchKind::SetRemove { value: value.into() },
+            Event::TreeCreate { node, parent, index } => {
+                PatchKind::TreeCreate { node: self.op_id(node), parent: id(parent), index }
+            }
+            Event::TreeMove { node, parent, index } => {
+                PatchKind::TreeMove { node: self.op_id(node), parent: id(parent), index }
+            }
+            Event::TreeDelete { node } => PatchKind::TreeDelete { node: self.op_id(node) },
         }
     }
 }

@@ -115,7 +115,7 @@ impl Doc {
 
     /// Writes a run of operations into the pending change and applies it. The caller has checked that it is valid.
     pub(super) fn push_op(&mut self, handle: Handle, run: OpRun<'_>) -> Result<(), EditError> {
-        self.push(handle, run, None)
+        self.push_op_on(handle, run, &[]).map(drop)
     }
 
     /// Inserts characters into a text (the position was checked). Typing is what happens most: it takes a short way.
@@ -132,7 +132,7 @@ impl Doc {
             self.containers.type_text(handle, dot, pos, text, extent);
             return Ok(());
         }
-        self.push(handle, OpRun::TextInsert { pos, chars: extent.chars, text }, None)
+        self.push_op(handle, OpRun::TextInsert { pos, chars: extent.chars, text })
     }
 
     /// Deletes characters of a text (the range was checked).
@@ -148,16 +148,12 @@ impl Doc {
             self.containers.erase_text(handle, dot, pos, len);
             return Ok(());
         }
-        self.push(handle, OpRun::Delete { pos, len, backward: false }, None)
+        self.push_op(handle, OpRun::Delete { pos, len, backward: false })
     }
 
-    /// The same for an operation on an element, whose name in the run is filled in here: a log mentions the container
-    /// first, then the element.
-    pub(super) fn push_element_op(&mut self, handle: Handle, run: OpRun<'_>, element: Dot) -> Result<(), EditError> {
-        self.push(handle, run, Some(element))
-    }
-
-    fn push(&mut self, handle: Handle, mut run: OpRun<'_>, target: Option<Dot>) -> Result<(), EditError> {
+    /// The same for an operation that names elements or nodes (`OpRun::elements_mut`), which are filled in here: a log
+    /// mentions the container first, then the elements. Returns the first operation of the run.
+    pub(super) fn push_op_on(&mut self, handle: Handle, mut run: OpRun<'_>, named: &[Dot]) -> Result<Dot, EditError> {
         self.open_pending();
         let container = match self.names[OWN as usize].index_of(handle) {
             Some(index) => {
@@ -171,8 +167,8 @@ impl Doc {
                 self.own_index(handle)
             }
         };
-        if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
-            *element = self.own_element(dot);
+        for (element, dot) in run.elements_mut().into_iter().zip(named) {
+            *element = self.own_element(*dot);
         }
         let pending = self.pending.as_mut().expect("opened above");
         if run.sets_value() && !std::mem::replace(&mut pending.exact, true) {
@@ -187,7 +183,7 @@ impl Doc {
         let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
         let applied = self.containers.apply(&context, handle, run, element);
         debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
-        Ok(())
+        Ok(dot)
     }
 
     /// An upper bound of what mentioning a container for the first time costs, with those around it.

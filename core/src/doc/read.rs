@@ -1,7 +1,10 @@
 //! Reading: a view per kind of container. A container that nobody has made yet reads as empty.
 
+mod tree;
+
 use super::Doc;
-use crate::crdt::{Content, Handle, ListState, MapState, MultiValue, Place, Rope, TextState};
+use crate::crdt::{BoundedState, Content, Handle, ListState, MapState, MultiValue, Place, Rope, TextState};
+use crate::id::ReplicaId;
 use crate::op::{ContainerKind, Value};
 use crate::ordered::OrdSet;
 
@@ -15,7 +18,7 @@ pub enum Entry {
 }
 
 macro_rules! views {
-    ($($(#[$doc:meta])* $name:ident, $by_name:ident, $by_handle:ident, $kind:ident;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident, $by_name:ident, $by_handle:ident, $kind:ident $(, or $also:ident)?;)*) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name<'a> {
@@ -39,7 +42,7 @@ macro_rules! views {
 
             /// The container behind a handle; empty if it is of another kind.
             pub fn $by_handle(&self, handle: Handle) -> $name<'_> {
-                let fits = self.containers.kind(handle) == ContainerKind::$kind;
+                let fits = matches!(self.containers.kind(handle), ContainerKind::$kind $(| ContainerKind::$also)?);
                 $name { doc: self, handle: fits.then_some(handle) }
             }
         }
@@ -57,11 +60,21 @@ views! {
     RegisterRef, register, register_at, Register;
     /// Reads a counter.
     CounterRef, counter, counter_at, Counter;
-    /// Reads a set.
-    SetRef, set, set_at, Set;
+    /// Reads a set, whichever wins in it.
+    SetRef, set, set_at, Set, or RemoveWinsSet;
+    /// Reads a tree.
+    TreeRef, tree, tree_at, Tree;
+    /// Reads a bounded counter.
+    BoundedCounterRef, bounded_counter, bounded_counter_at, BoundedCounter;
 }
 
 impl Doc {
+    /// The set in which removals win with this name in the root map.
+    pub fn remove_wins_set(&self, name: &str) -> SetRef<'_> {
+        let handle = self.containers.child(Handle::ROOT, Place::Name(name), ContainerKind::RemoveWinsSet);
+        SetRef { doc: self, handle }
+    }
+
     /// The root map: the document as a whole.
     pub fn root(&self) -> MapRef<'_> {
         self.map_at(Handle::ROOT)
@@ -267,19 +280,42 @@ impl CounterRef<'_> {
     }
 }
 
+impl BoundedCounterRef<'_> {
+    fn state(&self) -> Option<&BoundedState> {
+        match self.doc.containers.content(self.handle?) {
+            Content::BoundedCounter(counter) => Some(counter),
+            _ => None,
+        }
+    }
+
+    /// The value: never below zero. One that does not fit is told as the largest number.
+    pub fn value(&self) -> u64 {
+        self.state().map_or(0, |counter| u64::try_from(counter.value()).unwrap_or(u64::MAX))
+    }
+
+    /// How much of the value a replica may take away or give.
+    pub fn rights(&self, replica: ReplicaId) -> u64 {
+        self.state().map_or(0, |counter| u64::try_from(counter.rights(replica)).unwrap_or(u64::MAX))
+    }
+}
+
 impl SetRef<'_> {
     /// The values, sorted.
     pub fn values(&self) -> Vec<Value> {
         match self.handle.map(|handle| self.doc.containers.content(handle)) {
             Some(Content::Set(set)) => set.values().cloned().collect(),
+            Some(Content::RemoveWinsSet(set)) => set.values().cloned().collect(),
             _ => Vec::new(),
         }
     }
 
     /// Whether a value is in the set.
     pub fn contains(&self, value: &Value) -> bool {
-        let content = self.handle.map(|handle| self.doc.containers.content(handle));
-        matches!(content, Some(Content::Set(set)) if set.contains(value))
+        match self.handle.map(|handle| self.doc.containers.content(handle)) {
+            Some(Content::Set(set)) => set.contains(value),
+            Some(Content::RemoveWinsSet(set)) => set.contains(value),
+            _ => false,
+        }
     }
 
     /// Number of values.

@@ -1,6 +1,6 @@
 //! Transactions: edits that happen together or not at all.
 
-use super::{CounterMut, Doc, EditError, ListMut, MapMut, RegisterMut, SetMut, TextMut};
+use super::{BoundedCounterMut, CounterMut, Doc, EditError, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
 use crate::crdt::Handle;
 use crate::id::ReplicaId;
 use crate::op::{Change, ContainerKind};
@@ -106,6 +106,24 @@ impl Transaction<'_> {
         SetMut { doc: self.doc, handle }
     }
 
+    /// The tree with this name.
+    pub fn tree(&mut self, name: &str) -> TreeMut<'_> {
+        let handle = self.named(name, ContainerKind::Tree);
+        TreeMut { doc: self.doc, handle }
+    }
+
+    /// The bounded counter with this name.
+    pub fn bounded_counter(&mut self, name: &str) -> BoundedCounterMut<'_> {
+        let handle = self.named(name, ContainerKind::BoundedCounter);
+        BoundedCounterMut { doc: self.doc, handle }
+    }
+
+    /// The set with this name in which removals win.
+    pub fn remove_wins_set(&mut self, name: &str) -> SetMut<'_> {
+        let handle = self.named(name, ContainerKind::RemoveWinsSet);
+        SetMut { doc: self.doc, handle }
+    }
+
     #[inline]
     fn named(&mut self, name: &str, kind: ContainerKind) -> Handle {
         self.doc.containers.named_in_root(name, kind)
@@ -156,18 +174,40 @@ impl Transaction<'_> {
         Ok(CounterMut { doc: self.doc, handle })
     }
 
-    /// The set behind a handle.
+    /// The set behind a handle, whichever wins in it.
     ///
     /// # Errors
     /// `EditError::WrongKind` or `TakenBack` if it is no set.
     pub fn set_at(&mut self, handle: Handle) -> Result<SetMut<'_>, EditError> {
-        self.check(handle, ContainerKind::Set)?;
+        let remove_wins = self.doc.kind(handle) == ContainerKind::RemoveWinsSet;
+        self.check(handle, if remove_wins { ContainerKind::RemoveWinsSet } else { ContainerKind::Set })?;
         Ok(SetMut { doc: self.doc, handle })
+    }
+
+    /// The tree behind a handle.
+    ///
+    /// # Errors
+    /// `EditError::WrongKind` or `TakenBack` if it is no tree.
+    pub fn tree_at(&mut self, handle: Handle) -> Result<TreeMut<'_>, EditError> {
+        self.check(handle, ContainerKind::Tree)?;
+        Ok(TreeMut { doc: self.doc, handle })
+    }
+
+    /// The bounded counter behind a handle.
+    ///
+    /// # Errors
+    /// `EditError::WrongKind` or `TakenBack` if it is no bounded counter.
+    pub fn bounded_counter_at(&mut self, handle: Handle) -> Result<BoundedCounterMut<'_>, EditError> {
+        self.check(handle, ContainerKind::BoundedCounter)?;
+        Ok(BoundedCounterMut { doc: self.doc, handle })
     }
 
     fn check(&self, handle: Handle, wanted: ContainerKind) -> Result<(), EditError> {
         let found = self.doc.containers.kind(handle);
         let place = || format!("container {}", handle.to_u32());
+        if !found.is_known() {
+            return Err(EditError::UnknownKind { place: place(), tag: found.tag() });
+        }
         if found != wanted {
             return Err(EditError::WrongKind { place: place(), found, wanted });
         }

@@ -1,13 +1,17 @@
 //! The body of a change: runs of operations, written and read against the names that the author's log has mentioned.
 //!
 //! Layout: the heads of all runs (numbers, keys, values) until the header's operation count is reached, then the text
-//! of all text insertions. Always holds: a body that fails to read leaves the log's names as they were.
+//! of all text insertions. Always holds: a body that fails to read leaves the log's names as they were; operations that
+//! only a newer version knows are passed over by their length.
 //! Not here: whether an operation is valid where it stands (`crdt`).
 
+mod extension;
 mod read;
 mod write;
 
 pub use write::{BodyMark, BodyWriter};
+
+use smallvec::{SmallVec, smallvec};
 
 use super::{ContainerKind, Value};
 use crate::id::ReplicaId;
@@ -15,7 +19,7 @@ use crate::id::ReplicaId;
 /// The index that every log gives to the root map.
 pub const ROOT: u32 = 0;
 
-/// An element of a list: the operation that inserted it, its author named by index in `LogNames::replicas`
+/// An element of a list or a node of a tree: the operation that made it, its author named by index in `LogNames::replicas`
 /// (0 is the log's own author).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementRef {
@@ -30,7 +34,7 @@ pub struct ElementRef {
 pub enum Key {
     /// Under this key of a map.
     Name(String),
-    /// In this element of a list.
+    /// In this element of a list, or in this node of a tree.
     Element(ElementRef),
 }
 
@@ -50,7 +54,7 @@ pub struct ContainerDecl {
 pub struct LogNames {
     /// Containers; index i + 1 stands for `containers[i]`, index 0 for the root map.
     pub containers: Vec<ContainerDecl>,
-    /// Authors of list elements; index i + 1 stands for `replicas[i]`, index 0 for the log's own author.
+    /// Authors of elements and nodes; index i + 1 stands for `replicas[i]`, index 0 for the log's own author.
     pub replicas: Vec<ReplicaId>,
     current: u32,
     cursor: u32,
@@ -163,6 +167,43 @@ pub enum OpRun<'a> {
         /// The value.
         value: Value,
     },
+    /// Makes a node of a tree, named by the operation.
+    TreeCreate {
+        /// The parent, `None` at the top.
+        parent: Option<ElementRef>,
+        /// Slot position among the parent's children.
+        pos: u32,
+    },
+    /// Opens a slot under a parent for a node that is there already.
+    TreeMove {
+        /// The node that moves.
+        node: ElementRef,
+        /// The parent, `None` at the top.
+        parent: Option<ElementRef>,
+        /// Slot position among the parent's children.
+        pos: u32,
+    },
+    /// Takes a node out of a tree, with everything below it.
+    TreeDelete {
+        /// The node.
+        node: ElementRef,
+    },
+    /// Gives rights of a bounded counter away.
+    CounterTransfer {
+        /// Who gets them.
+        to: ReplicaId,
+        /// How many.
+        amount: u64,
+    },
+    /// Operations of a newer version.
+    Unknown {
+        /// What they are called there.
+        code: u64,
+        /// How many.
+        ops: u32,
+        /// What they say.
+        fields: &'a [u8],
+    },
 }
 
 impl OpRun<'_> {
@@ -172,6 +213,7 @@ impl OpRun<'_> {
             Self::TextInsert { chars, .. } => *chars,
             Self::Delete { len, .. } => *len,
             Self::ListInsert { values, .. } => values.len() as u32,
+            Self::Unknown { ops, .. } => *ops,
             _ => 1,
         }
     }
@@ -179,6 +221,17 @@ impl OpRun<'_> {
     /// Whether it sets a value of which there may be concurrent ones: the change's time decides which is read first.
     pub fn sets_value(&self) -> bool {
         matches!(self, Self::ListSet { .. } | Self::MapSet { .. } | Self::RegisterSet { .. })
+    }
+
+    /// The elements and nodes that the run names, in the order in which it names them.
+    pub fn elements_mut(&mut self) -> SmallVec<[&mut ElementRef; 2]> {
+        match self {
+            Self::ListMove { element, .. } | Self::ListSet { element, .. } => smallvec![element],
+            Self::TreeCreate { parent, .. } => parent.iter_mut().collect(),
+            Self::TreeMove { node, parent, .. } => std::iter::once(node).chain(parent).collect(),
+            Self::TreeDelete { node } => smallvec![node],
+            _ => SmallVec::new(),
+        }
     }
 }
 
@@ -228,6 +281,10 @@ pub(super) mod opcode {
     pub(in crate::op) const COUNTER_RESET: u8 = 12;
     pub(in crate::op) const SET_ADD: u8 = 13;
     pub(in crate::op) const SET_REMOVE: u8 = 14;
+    /// An operation with a number and a length, so that whoever does not know it can pass over it.
+    pub(in crate::op) const EXTENSION: u8 = 15;
+    /// The first mention of a replica.
+    pub(in crate::op) const REPLICA: u8 = 0x10;
 
     /// The low bits of a head are the opcode.
     pub(in crate::op) const MASK: u8 = 0x0f;
@@ -335,6 +392,43 @@ mod tests {
             writer.push(names, ROOT, &OpRun::SetRemove { value: 1.into() });
         });
         assert_eq!(runs, 12);
+    }
+
+    #[test]
+    fn every_extension_round_trips() {
+        let (_, runs) = round_trip(|writer, names| {
+            let me = ElementRef { name: 0, seq: 0 };
+            let third = ReplicaId::from(3);
+            let [other, last] = [2, 3].map(|n| names.name(ReplicaId::from(1), ReplicaId::from(n)));
+            let [other, last] = [(other, 70_000), (last, 1)].map(|(name, seq)| ElementRef { name, seq });
+            writer.push(names, ROOT, &OpRun::TreeCreate { parent: None, pos: 0 });
+            writer.push(names, ROOT, &OpRun::TreeCreate { parent: Some(last), pos: 7 });
+            writer.push(names, ROOT, &OpRun::TreeMove { node: me, parent: Some(other), pos: 300 });
+            writer.push(names, ROOT, &OpRun::TreeMove { node: other, parent: None, pos: 0 });
+            writer.push(names, ROOT, &OpRun::TreeDelete { node: last });
+            writer.push(names, ROOT, &OpRun::CounterTransfer { to: third, amount: u64::MAX });
+            writer.push(names, ROOT, &OpRun::Unknown { code: 4_000, ops: 5, fields: b"later" });
+        });
+        assert_eq!(runs, 7);
+        let (body, _) =
+            round_trip(|writer, names| writer.push(names, ROOT, &OpRun::TreeCreate { parent: None, pos: 5 }));
+        assert_eq!(body, [opcode::EXTENSION | opcode::ONE, 0, 2, 0, 5]);
+    }
+
+    #[test]
+    fn an_unknown_extension_is_passed_over() {
+        let unknown = OpRun::Unknown { code: 100, ops: 3, fields: &[1, 2] };
+        let body = [opcode::EXTENSION, 100, 3, 2, 1, 2, opcode::REGISTER_CLEAR];
+        let runs = LogNames::default().read(4, &body).map(|runs| runs.into_iter().map(|placed| placed.run).collect());
+        assert_eq!(runs, Ok(vec![unknown, OpRun::RegisterClear]));
+        // A count of one has a shorter form, no count is larger than what is left, and the fields must be there.
+        assert!(LogNames::default().read(4, &[opcode::EXTENSION, 100, 1, 0, opcode::REGISTER_CLEAR]).is_err());
+        assert!(LogNames::default().read(2, &[opcode::EXTENSION, 100, 3, 0]).is_err());
+        assert!(LogNames::default().read(3, &[opcode::EXTENSION, 100, 3, 2, 1]).is_err());
+        // Known ones say all that they must and nothing else.
+        assert!(LogNames::default().read(1, &[opcode::EXTENSION | opcode::ONE, 0, 3, 0, 0, 0]).is_err());
+        assert!(LogNames::default().read(2, &[opcode::EXTENSION, 0, 2, 2, 0, 0]).is_err());
+        assert!(LogNames::default().read(1, &[opcode::EXTENSION | opcode::ONE, 2, 2, 1, 0]).is_err());
     }
 
     #[test]

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_i64, put_str};
 
-/// The kinds of container.
+/// The kinds of container, in the order of their tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ContainerKind {
     /// Keys with a multi-value register each.
     Map,
@@ -18,23 +18,59 @@ pub enum ContainerKind {
     Register,
     /// A sum of increments.
     Counter,
-    /// An observed-remove set of values.
+    /// An observed-remove set of values in which additions win.
     Set,
+    /// Nodes that can be moved, each with ordered children and a map.
+    Tree,
+    /// A sum that never falls below zero.
+    BoundedCounter,
+    /// A set of values in which removals win.
+    RemoveWinsSet,
+    /// A kind that a newer version made: kept and passed on, shown as nothing.
+    #[serde(skip_deserializing)]
+    Unknown(UnknownKind),
 }
 
-impl ContainerKind {
-    /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 6] = [Self::Map, Self::List, Self::Text, Self::Register, Self::Counter, Self::Set];
+/// The tag of a kind that this version does not know. Only reading makes one, so it never stands for a known kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct UnknownKind(u8);
 
-    pub(crate) fn tag(self) -> u8 {
-        self as u8
+impl ContainerKind {
+    /// All kinds that this version knows, in the order of their tags.
+    pub const ALL: [Self; 9] = [
+        Self::Map,
+        Self::List,
+        Self::Text,
+        Self::Register,
+        Self::Counter,
+        Self::Set,
+        Self::Tree,
+        Self::BoundedCounter,
+        Self::RemoveWinsSet,
+    ];
+
+    /// The number that stands for the kind in bytes.
+    pub fn tag(self) -> u8 {
+        match self {
+            Self::Unknown(kind) => kind.0,
+            known => Self::ALL.iter().position(|kind| *kind == known).map_or(u8::MAX, |tag| tag as u8),
+        }
+    }
+
+    pub(crate) fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+
+    /// The kind with this tag, of which a declaration has seven bits.
+    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
+        let unknown = (tag < 128).then_some(Self::Unknown(UnknownKind(tag)));
+        Self::ALL.get(usize::from(tag)).copied().or(unknown)
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = reader.clone();
         let tag = reader.u8("container kind")?;
-        let kind = Self::ALL.get(usize::from(tag)).copied();
-        kind.ok_or_else(|| at.error("container kind", DecodeErrorKind::UnknownTag(u64::from(tag))))
+        Self::from_tag(tag).ok_or_else(|| at.error("container kind", DecodeErrorKind::UnknownTag(u64::from(tag))))
     }
 }
 
@@ -207,6 +243,16 @@ mod tests {
             value.write(&mut bytes);
             assert_eq!(Value::read(&mut Reader::new(&bytes)), Ok(value));
         }
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_version_keeps_its_tag() {
+        for tag in 0..=127 {
+            let kind = ContainerKind::read(&mut Reader::new(&[tag]));
+            assert_eq!(kind.as_ref().map(|kind| kind.tag()), Ok(tag));
+            assert_eq!(kind.is_ok_and(ContainerKind::is_known), usize::from(tag) < ContainerKind::ALL.len());
+        }
+        assert!(ContainerKind::read(&mut Reader::new(&[128])).is_err());
     }
 
     #[test]

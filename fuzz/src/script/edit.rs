@@ -1,12 +1,15 @@
 //! Making one edit of a script inside a transaction.
 
-use selvedge::doc::{ListMut, MapMut, SetMut, TextMut};
-use selvedge::{ContainerKind, Doc, EditError, Handle, Transaction, Value};
+mod tree;
+
+use selvedge::doc::{BoundedCounterMut, ListMut, MapMut, SetMut, TextMut};
+use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, Transaction, Value};
 
 use super::{Edit, Failure, Plain, What};
 
 /// Keys of maps; some are the names of root containers too, so that the root map meets them.
-const KEYS: [&str; 10] = ["a", "b", "é😀", "", "map", "list", "text", "register", "counter", "set"];
+const KEYS: [&str; 13] =
+    ["a", "b", "é😀", "", "map", "list", "text", "register", "counter", "set", "tree", "bounded", "remove-wins"];
 
 fn key(number: u8) -> &'static str {
     KEYS[usize::from(number) % KEYS.len()]
@@ -21,6 +24,9 @@ pub(super) fn root_name(kind: ContainerKind) -> &'static str {
         ContainerKind::Register => "register",
         ContainerKind::Counter => "counter",
         ContainerKind::Set => "set",
+        ContainerKind::Tree => "tree",
+        ContainerKind::BoundedCounter => "bounded",
+        _ => "remove-wins",
     }
 }
 
@@ -52,14 +58,16 @@ pub(super) fn apply(tx: &mut Transaction<'_>, edit: &Edit) -> Result<(), EditErr
         What::RegisterSet { value } => tx.register_at(handle)?.set(value),
         What::RegisterClear => tx.register_at(handle)?.clear(),
         What::CounterAdd { by } => tx.counter_at(handle)?.add(*by),
-        What::SetAdd { value } => tx.set_at(handle)?.add(value),
-        What::SetRemove { pick } => {
+        What::SetAdd { value } | What::RemoveWinsAdd { value } => tx.set_at(handle)?.add(value),
+        What::SetRemove { pick } | What::RemoveWinsRemove { pick } => {
             let values = tx.doc().set_at(handle).values();
             remove(tx.set_at(handle)?, &values, *pick)
         }
         what => match kind {
             ContainerKind::Map => edit_map(tx.map_at(handle)?, what),
             ContainerKind::List => edit_list(tx.list_at(handle)?, what),
+            ContainerKind::Tree => tree::edit(tx, handle, what),
+            ContainerKind::BoundedCounter => edit_bounded(tx.bounded_counter_at(handle)?, what),
             _ => {
                 let text = tx.doc().text_at(handle).to_string();
                 edit_text(tx.text_at(handle)?, what, &text)
@@ -77,6 +85,9 @@ fn named(tx: &mut Transaction<'_>, kind: ContainerKind) -> Handle {
         ContainerKind::Register => tx.register(name).handle(),
         ContainerKind::Counter => tx.counter(name).handle(),
         ContainerKind::Set => tx.set(name).handle(),
+        ContainerKind::Tree => tx.tree(name).handle(),
+        ContainerKind::BoundedCounter => tx.bounded_counter(name).handle(),
+        _ => tx.remove_wins_set(name).handle(),
     }
 }
 
@@ -84,6 +95,21 @@ fn remove(mut set: SetMut<'_>, values: &[Value], pick: u16) -> Result<(), EditEr
     match values.len() {
         0 => set.remove("nothing"),
         len => set.remove(values[usize::from(pick) % len].clone()),
+    }
+}
+
+/// The replicas that a script begins with.
+fn replica(number: u8) -> ReplicaId {
+    super::world::replica_id(u128::from(number) % 5 + 1)
+}
+
+fn edit_bounded(mut counter: BoundedCounterMut<'_>, what: &What) -> Result<(), EditError> {
+    let owned = |amount: u16| u64::from(amount) % counter.rights().saturating_add(1);
+    match what {
+        What::BoundedAdd { amount } => counter.increment(u64::from(*amount)),
+        What::BoundedTake { amount } => counter.decrement(owned(*amount)),
+        What::BoundedTransfer { to, amount } => counter.transfer(replica(*to), owned(*amount)),
+        _ => Ok(()),
     }
 }
 
@@ -154,6 +180,16 @@ pub(super) fn fail(tx: &mut Transaction<'_>, how: Failure) -> Result<(), EditErr
             let mut list = tx.list("list");
             let len = list.len();
             list.set(len, 1)
+        }
+        Failure::Cycle => {
+            let node = tx.tree("tree").create(None, 0)?;
+            let below = tx.tree("tree").create(Some(node), 0)?;
+            tx.tree("tree").move_to(node, Some(below), 0)
+        }
+        Failure::NoRights => {
+            let mut counter = tx.bounded_counter("bounded");
+            counter.increment(1)?;
+            counter.decrement(counter.rights().saturating_add(1))
         }
         Failure::ContainerInSet => tx.set("set").add(ContainerKind::Text),
     }

@@ -47,6 +47,9 @@ impl Replica {
         if !imported.invalid.is_empty() {
             return Err(format!("operations of ours are invalid: {:?}", imported.invalid));
         }
+        if !imported.unknown.is_empty() {
+            return Err(format!("operations of ours are unknown: {:?}", imported.unknown));
+        }
         if !imported.forks.is_empty() {
             return Err(format!("a fork out of nothing: {:?}", imported.forks));
         }
@@ -133,7 +136,7 @@ impl World {
     /// Ids whose order has nothing to do with the order in which they are given out.
     fn fresh_id(&mut self) -> ReplicaId {
         self.ids += 1;
-        ReplicaId::for_init(&self.ids.to_le_bytes())
+        replica_id(self.ids)
     }
 
     /// Does everything that the script says.
@@ -246,6 +249,11 @@ impl World {
         });
         replicas.collect()
     }
+}
+
+/// The id that is given out as this number.
+pub(super) fn replica_id(number: u128) -> ReplicaId {
+    ReplicaId::for_init(&number.to_le_bytes())
 }
 
 /// The changes of a batch, each in a batch of its own.

@@ -6,6 +6,7 @@ use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
 use super::history::{Change, Declared, Deed, Place, Run, Seen};
 use super::sequence::Sequence;
+use super::tree::Tree;
 
 /// Deepest nesting of containers.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -43,6 +44,21 @@ pub(super) struct Slot {
     pub(super) depth: u64,
 }
 
+/// What an operation comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Valid,
+    Invalid,
+    Unknown,
+}
+
+/// What was done to a bounded counter.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deal {
+    Add(i64),
+    Transfer(ReplicaId, u64),
+}
+
 /// Everything that a container has received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
@@ -56,6 +72,10 @@ pub(super) struct State {
     pub(super) chars: BTreeMap<OpId, char>,
     pub(super) elements: BTreeMap<OpId, Register>,
     pub(super) slots: BTreeMap<OpId, Slot>,
+    pub(super) tree: Tree,
+    pub(super) deals: Vec<(OpId, Deal)>,
+    /// Whether anything was meant for a container of an unknown kind.
+    pub(super) used: bool,
 }
 
 /// All containers that were ever named by a valid operation.
@@ -63,7 +83,7 @@ pub(super) struct State {
 pub(super) struct Containers {
     pub(super) states: BTreeMap<Path, State>,
     /// What each log means by a container, settled by the first operation that used it.
-    bound: BTreeMap<(ReplicaId, u32), Option<Path>>,
+    bound: BTreeMap<(ReplicaId, u32), Result<Path, Verdict>>,
 }
 
 pub(super) fn kind_of(path: &Path) -> ContainerKind {
@@ -71,41 +91,62 @@ pub(super) fn kind_of(path: &Path) -> ContainerKind {
 }
 
 impl Containers {
-    /// Applies a change whose past was applied; returns the first operation of every run that is invalid.
-    pub(super) fn apply(&mut self, change: &Change) -> Vec<OpId> {
-        let Some(runs) = &change.runs else { return vec![change.first] };
-        let invalid = runs.iter().filter(|run| {
-            let path = self.bind(run.first.replica, run.container, &change.declared, &run.seen);
-            !path.is_some_and(|path| self.states.entry(path.clone()).or_default().apply(kind_of(&path), run))
+    /// Applies a change whose past was applied; returns what every run comes to.
+    pub(super) fn apply(&mut self, change: &Change) -> Vec<(OpId, Verdict)> {
+        let Some(runs) = &change.runs else { return vec![(change.first, Verdict::Invalid)] };
+        let verdicts = runs.iter().map(|run| {
+            let path = match self.bind(run.first.replica, run.container, &change.declared, &run.seen) {
+                Ok(path) => path,
+                Err(verdict) => return (run.first, verdict),
+            };
+            let state = self.states.entry(path.clone()).or_default();
+            let verdict = match (kind_of(&path), &run.deed) {
+                (ContainerKind::Unknown(_), _) => {
+                    state.used = true;
+                    Verdict::Unknown
+                }
+                (_, Deed::Unknown) => Verdict::Unknown,
+                (kind, _) if state.apply(kind, run) => Verdict::Valid,
+                _ => Verdict::Invalid,
+            };
+            (run.first, verdict)
         });
-        invalid.map(|run| run.first).collect()
+        verdicts.collect()
     }
 
-    fn bind(&mut self, author: ReplicaId, index: u32, declared: &[Declared], seen: &Seen) -> Option<Path> {
+    fn bind(&mut self, author: ReplicaId, index: u32, declared: &[Declared], seen: &Seen) -> Result<Path, Verdict> {
         let mut unbound = Vec::new();
         let mut at = index;
         while at > 0 && !self.bound.contains_key(&(author, at)) {
             unbound.push(at);
             at = declared[at as usize - 1].parent;
         }
-        let mut path = if at == 0 { Some(Path::new()) } else { self.bound[&(author, at)].clone() };
+        let mut path = if at == 0 { Ok(Path::new()) } else { self.bound[&(author, at)].clone() };
         for at in unbound.into_iter().rev() {
             let declared = &declared[at as usize - 1];
-            path = path.filter(|parent| self.can_hold(parent, &declared.place, seen)).map(|mut path| {
-                path.push((declared.place.clone(), declared.kind));
-                path
+            path = path.and_then(|mut parent| match kind_of(&parent) {
+                ContainerKind::Unknown(_) => Err(Verdict::Unknown),
+                _ if !self.can_hold(&parent, declared, seen) => Err(Verdict::Invalid),
+                _ => {
+                    parent.push((declared.place.clone(), declared.kind));
+                    Ok(parent)
+                }
             });
             self.bound.insert((author, at), path.clone());
         }
         path
     }
 
-    fn can_hold(&self, parent: &Path, place: &Place, seen: &Seen) -> bool {
-        let fits = match (kind_of(parent), place) {
+    fn can_hold(&self, parent: &Path, declared: &Declared, seen: &Seen) -> bool {
+        let fits = match (kind_of(parent), &declared.place) {
             (ContainerKind::Map, Place::Name(_)) => true,
             (ContainerKind::List, Place::Element(element)) => {
                 let list = self.states.get(parent);
                 seen.contains(*element) && list.is_some_and(|list| list.elements.contains_key(element))
+            }
+            (ContainerKind::Tree, Place::Element(node)) => {
+                let known = self.states.get(parent).is_some_and(|state| state.tree.knows(Some(*node), seen));
+                known && declared.kind == ContainerKind::Map
             }
             _ => false,
         };
@@ -175,16 +216,38 @@ impl State {
                 self.counter.push((id, seen, None));
                 true
             }
-            (ContainerKind::Set, Deed::SetAdd { value }) => {
+            (ContainerKind::Tree, deed) => self.tree.apply(deed, run),
+            (ContainerKind::BoundedCounter, Deed::CounterAdd { by }) => self.deal(run, Deal::Add(*by)),
+            (ContainerKind::BoundedCounter, Deed::CounterTransfer { to, amount }) => {
+                self.deal(run, Deal::Transfer(*to, *amount))
+            }
+            (ContainerKind::Set | ContainerKind::RemoveWinsSet, Deed::SetAdd { value }) => {
                 self.set.push((id, seen, value.clone(), true));
                 true
             }
-            (ContainerKind::Set, Deed::SetRemove { value }) => {
+            (ContainerKind::Set | ContainerKind::RemoveWinsSet, Deed::SetRemove { value }) => {
                 self.set.push((id, seen, value.clone(), false));
                 true
             }
             _ => false,
         }
+    }
+
+    /// Takes part in a bounded counter, if the author has seen that it has the rights for it.
+    fn deal(&mut self, run: &Run, deal: Deal) -> bool {
+        let me = run.first.replica;
+        let rights = self.deals.iter().filter(|(id, _)| run.seen.contains(*id)).map(|(id, deal)| match deal {
+            Deal::Add(by) if id.replica == me => i128::from(*by),
+            Deal::Add(_) => 0,
+            Deal::Transfer(to, amount) => i128::from(*amount) * (i128::from(*to == me) - i128::from(id.replica == me)),
+        });
+        let needed = match deal {
+            Deal::Add(by) => -i128::from(by),
+            Deal::Transfer(_, amount) => i128::from(amount),
+        };
+        let valid = needed <= 0 || needed <= rights.sum::<i128>();
+        self.deals.extend(valid.then_some((run.first, deal)));
+        valid
     }
 
     /// Inserts `count` items before position `pos`, one operation each; none if there is no such position.

@@ -59,6 +59,11 @@ pub(super) enum Deed {
     CounterReset,
     SetAdd { value: Value },
     SetRemove { value: Value },
+    TreeCreate { parent: Option<OpId>, pos: usize },
+    TreeMove { node: OpId, parent: Option<OpId>, pos: usize },
+    TreeDelete { node: OpId },
+    CounterTransfer { to: ReplicaId, amount: u64 },
+    Unknown,
 }
 
 /// A run where it stands.
@@ -202,14 +207,13 @@ fn declare(decl: &ContainerDecl, names: &LogNames, author: ReplicaId) -> Declare
 /// A run with what it borrowed, and its number of operations.
 fn own(container: u32, run: OpRun<'_>, names: &LogNames, author: ReplicaId) -> (u32, Deed, u64) {
     let ops = u64::from(run.ops());
+    let id = |at| element(at, names, author);
     let deed = match run {
         OpRun::TextInsert { pos, text, .. } => Deed::TextInsert { pos: pos as usize, text: text.chars().collect() },
         OpRun::Delete { pos, len, backward } => Deed::Delete { pos: pos as usize, len: len as usize, backward },
         OpRun::ListInsert { pos, values } => Deed::ListInsert { pos: pos as usize, values },
-        OpRun::ListMove { pos, element: at } => {
-            Deed::ListMove { pos: pos as usize, element: element(at, names, author) }
-        }
-        OpRun::ListSet { element: at, value } => Deed::ListSet { element: element(at, names, author), value },
+        OpRun::ListMove { pos, element: at } => Deed::ListMove { pos: pos as usize, element: id(at) },
+        OpRun::ListSet { element: at, value } => Deed::ListSet { element: id(at), value },
         OpRun::MapSet { key, value } => Deed::MapSet { key: key.to_owned(), value },
         OpRun::MapDelete { key } => Deed::MapDelete { key: key.to_owned() },
         OpRun::RegisterSet { value } => Deed::RegisterSet { value },
@@ -218,6 +222,13 @@ fn own(container: u32, run: OpRun<'_>, names: &LogNames, author: ReplicaId) -> (
         OpRun::CounterReset => Deed::CounterReset,
         OpRun::SetAdd { value } => Deed::SetAdd { value },
         OpRun::SetRemove { value } => Deed::SetRemove { value },
+        OpRun::TreeCreate { parent, pos } => Deed::TreeCreate { parent: parent.map(id), pos: pos as usize },
+        OpRun::TreeMove { node, parent, pos } => {
+            Deed::TreeMove { node: id(node), parent: parent.map(id), pos: pos as usize }
+        }
+        OpRun::TreeDelete { node } => Deed::TreeDelete { node: id(node) },
+        OpRun::CounterTransfer { to, amount } => Deed::CounterTransfer { to, amount },
+        OpRun::Unknown { .. } => Deed::Unknown,
     };
     (container, deed, ops)
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use selvedge::{ContainerKind, Value};
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Number, Value as Json, json};
 
-use super::containers::{Containers, MAX_DEPTH, Path, Register, State, kind_of};
+use super::containers::{Containers, Deal, MAX_DEPTH, Path, Register, State, kind_of};
 use super::history::Place;
 
 pub(super) fn document(containers: &Containers) -> Json {
@@ -44,6 +44,20 @@ impl Reader<'_> {
                 Json::Number(increments(state).into_iter().fold(0i64, |sum, by| sum.wrapping_add(by)).into())
             }
             ContainerKind::Set => Json::Array(members(state).into_iter().map(plain).collect()),
+            ContainerKind::RemoveWinsSet => Json::Array(kept(state).into_iter().map(plain).collect()),
+            ContainerKind::BoundedCounter => {
+                i64::try_from(sum(state)).map_or(Json::Null, |sum| Json::Number(sum.into()))
+            }
+            ContainerKind::Tree => {
+                let nodes = state.tree.shown().into_iter().map(|(node, parent)| {
+                    let mut map = path.clone();
+                    map.push((Place::Element(node), ContainerKind::Map));
+                    let parent = parent.map(|parent| parent.to_string());
+                    json!({ "node": node.to_string(), "parent": parent, "data": self.container(&map) })
+                });
+                nodes.collect()
+            }
+            ContainerKind::Unknown(_) => Json::Null,
         }
     }
 
@@ -59,8 +73,8 @@ impl Reader<'_> {
             Some(Value::Container(kind)) => Some(self.container(&child(*kind))),
             Some(value) => Some(plain(value)),
             None => {
-                let kinds = ContainerKind::ALL.into_iter();
-                kinds.map(child).find(|path| self.has_content(path)).map(|path| self.container(&path))
+                let mut inside = self.kinds(parent, place).into_iter().map(child);
+                inside.find(|path| self.has_content(path)).map(|path| self.container(&path))
             }
         }
     }
@@ -75,6 +89,12 @@ impl Reader<'_> {
         names.collect()
     }
 
+    /// The kinds of container that were ever used at a place.
+    fn kinds(&self, parent: &Path, place: &Place) -> BTreeSet<ContainerKind> {
+        let inside = self.containers.states.keys().filter(|path| path.len() > parent.len() && path.starts_with(parent));
+        inside.filter(|path| path[parent.len()].0 == *place).map(|path| path[parent.len()].1).collect()
+    }
+
     /// Whether anything is in a container; in a map also whether anything is in a container inside it.
     fn has_content(&self, path: &Path) -> bool {
         let state = self.state(path);
@@ -82,9 +102,10 @@ impl Reader<'_> {
             ContainerKind::Map => {
                 let own = state.keys.values().any(|register| !register.values().is_empty());
                 let inside = |name: String| {
-                    ContainerKind::ALL.into_iter().any(|kind| {
+                    let place = Place::Name(name);
+                    self.kinds(path, &place).into_iter().any(|kind| {
                         let mut child = path.clone();
-                        child.push((Place::Name(name.clone()), kind));
+                        child.push((place.clone(), kind));
                         self.has_content(&child)
                     })
                 };
@@ -95,6 +116,10 @@ impl Reader<'_> {
             ContainerKind::Register => !state.register.values().is_empty(),
             ContainerKind::Counter => !increments(state).is_empty(),
             ContainerKind::Set => !members(state).is_empty(),
+            ContainerKind::RemoveWinsSet => !kept(state).is_empty(),
+            ContainerKind::BoundedCounter => sum(state) != 0,
+            ContainerKind::Tree => !state.tree.shown().is_empty(),
+            ContainerKind::Unknown(_) => state.used,
         }
     }
 }
@@ -116,6 +141,25 @@ fn members(state: &State) -> BTreeSet<&Value> {
         |id, value: &Value| state.set.iter().any(|(_, seen, other, add)| !add && other == value && seen.contains(id));
     let alive = state.set.iter().filter(|(id, _, value, add)| *add && !removed(*id, value));
     alive.map(|(_, _, value, _)| value).collect()
+}
+
+/// The values of which every removal was seen by some addition, sorted.
+fn kept(state: &State) -> BTreeSet<&Value> {
+    let of =
+        |value: &Value, add| state.set.iter().filter(move |(_, _, other, is)| *is == add && other == value).collect();
+    let is_kept = |value: &&Value| {
+        let (additions, removals): (Vec<_>, Vec<_>) = (of(value, true), of(value, false));
+        removals.iter().all(|(id, ..)| additions.iter().any(|(_, seen, ..)| seen.contains(*id)))
+    };
+    state.set.iter().filter(|(.., add)| *add).map(|(_, _, value, _)| value).filter(is_kept).collect()
+}
+
+fn sum(state: &State) -> i128 {
+    let added = state.deals.iter().map(|(_, deal)| match deal {
+        Deal::Add(by) => i128::from(*by),
+        Deal::Transfer(..) => 0,
+    });
+    added.sum()
 }
 
 fn plain(value: &Value) -> Json {

@@ -116,7 +116,7 @@ impl ListMut<'_> {
         let dot = self.element(index)?;
         self.doc.clear_place(self.handle, Place::Element(dot))?;
         let run = OpRun::ListSet { element: ElementRef::default(), value: value.into() };
-        self.doc.push_element_op(self.handle, run, dot)
+        self.doc.push_op_on(self.handle, run, &[dot]).map(drop)
     }
 
     /// Moves element number `from` so that it becomes number `to`. Its identity and content stay: two replicas that
@@ -132,7 +132,7 @@ impl ListMut<'_> {
         }
         self.delete_slots(dot)?;
         let pos = self.state().insert_position(to as u32);
-        self.doc.push_element_op(self.handle, OpRun::ListMove { pos, element: ElementRef::default() }, dot)
+        self.doc.push_op_on(self.handle, OpRun::ListMove { pos, element: ElementRef::default() }, &[dot]).map(drop)
     }
 
     fn element(&self, index: usize) -> Result<Dot, EditError> {

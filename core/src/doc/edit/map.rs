@@ -1,6 +1,6 @@
 //! `MapMut`.
 
-use super::{CounterMut, ListMut, RegisterMut, SetMut, TextMut};
+use super::{BoundedCounterMut, CounterMut, ListMut, RegisterMut, SetMut, TextMut, TreeMut};
 use crate::crdt::{Handle, Place};
 use crate::doc::{Doc, EditError};
 use crate::op::{ContainerKind, OpRun, Value};
@@ -118,6 +118,32 @@ impl MapMut<'_> {
     /// As `get_or_create`.
     pub fn value_set(&mut self, key: &str) -> Result<SetMut<'_>, EditError> {
         let handle = self.get_or_create(key, ContainerKind::Set)?;
+        Ok(SetMut { doc: self.doc, handle })
+    }
+    /// The tree under a key (`get_or_create`).
+    ///
+    /// # Errors
+    /// As `get_or_create`.
+    pub fn tree(&mut self, key: &str) -> Result<TreeMut<'_>, EditError> {
+        let handle = self.get_or_create(key, ContainerKind::Tree)?;
+        Ok(TreeMut { doc: self.doc, handle })
+    }
+
+    /// The bounded counter under a key (`get_or_create`).
+    ///
+    /// # Errors
+    /// As `get_or_create`.
+    pub fn bounded_counter(&mut self, key: &str) -> Result<BoundedCounterMut<'_>, EditError> {
+        let handle = self.get_or_create(key, ContainerKind::BoundedCounter)?;
+        Ok(BoundedCounterMut { doc: self.doc, handle })
+    }
+
+    /// The set of values in which removals win under a key (`get_or_create`).
+    ///
+    /// # Errors
+    /// As `get_or_create`.
+    pub fn remove_wins_set(&mut self, key: &str) -> Result<SetMut<'_>, EditError> {
+        let handle = self.get_or_create(key, ContainerKind::RemoveWinsSet)?;
         Ok(SetMut { doc: self.doc, handle })
     }
 }

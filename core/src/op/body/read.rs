@@ -90,13 +90,14 @@ impl LogNames {
         let placed = matches!(code, 1..=5);
         let allowed = opcode::MASK
             | if placed { opcode::AT_CURSOR } else { 0 }
-            | if matches!(code, 1..=4) { opcode::ONE } else { 0 };
-        if head & !allowed != 0 || code > opcode::SET_REMOVE {
+            | if matches!(code, opcode::CONTAINER | 1..=4 | opcode::EXTENSION) { opcode::ONE } else { 0 };
+        if head & !allowed != 0 {
             return Err(at.error("operation head", DecodeErrorKind::UnknownTag(u64::from(head))));
         }
         let backward = code == opcode::DELETE_BACKWARD;
         let pos = if placed { self.read_pos(reader, head, backward)? } else { 0 };
         let run = match code {
+            opcode::CONTAINER if head == opcode::REPLICA => return self.read_mention(reader).map(|()| None),
             opcode::CONTAINER => return self.read_container(reader).map(|()| None),
             opcode::TEXT_INSERT => OpRun::TextInsert { pos, chars: read_count(reader, head, left)?, text: "" },
             opcode::DELETE | opcode::DELETE_BACKWARD => {
@@ -120,7 +121,8 @@ impl LogNames {
             opcode::COUNTER_ADD => OpRun::CounterAdd { by: reader.i64("increment")? },
             opcode::COUNTER_RESET => OpRun::CounterReset,
             opcode::SET_ADD => OpRun::SetAdd { value: Value::read(reader)? },
-            _ => OpRun::SetRemove { value: Value::read(reader)? },
+            opcode::SET_REMOVE => OpRun::SetRemove { value: Value::read(reader)? },
+            _ => self.read_extension(reader, |reader| read_count(reader, head, left))?,
         };
         if let Some(cursor) = cursor_after(&run) {
             self.cursor = cursor;
@@ -151,7 +153,8 @@ impl LogNames {
             let parent = reader.bounded("container parent", known)? as u32;
             let tag = reader.clone().u8("container kind")?;
             let keyed_by_element = tag & 1 == 1;
-            let kind = ContainerKind::read(&mut Reader::new(&[tag >> 1])).map_err(|e| at.error(e.field, e.kind))?;
+            let unknown = DecodeErrorKind::UnknownTag(u64::from(tag));
+            let kind = ContainerKind::from_tag(tag >> 1).ok_or_else(|| at.error("container kind", unknown))?;
             reader.u8("container kind")?;
             let key = if keyed_by_element {
                 Key::Element(self.read_element(reader)?)
@@ -170,13 +173,19 @@ impl LogNames {
         let known = self.replicas.len() as u64;
         let name = reader.bounded("element author", known + 1)?;
         if name == known + 1 {
-            let replica = reader.replica("element author")?;
-            if self.replicas.contains(&replica) {
-                return Err(reader.error("element author", DecodeErrorKind::NotCanonical));
-            }
-            self.replicas.push(replica);
+            self.read_mention(reader)?;
         }
         Ok(ElementRef { name: name as u32, seq: reader.bounded("element", MAX_SEQ)? as u32 })
+    }
+
+    /// Reads the first mention of a replica.
+    fn read_mention(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let replica = reader.replica("element author")?;
+        if self.replicas.contains(&replica) {
+            return Err(reader.error("element author", DecodeErrorKind::NotCanonical));
+        }
+        self.replicas.push(replica);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing bodies: runs are joined as they come, so that typing costs one run however it was committed.
 
-use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, cursor_after, expected_pos, opcode};
+use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, cursor_after, expected_pos, extension, opcode};
 use crate::codec::{put_i64, put_str, put_u64};
 use crate::id::ReplicaId;
 
@@ -263,6 +263,14 @@ impl BodyWriter {
             OpRun::SetRemove { value } => {
                 out.push(opcode::SET_REMOVE);
                 value.write(out);
+            }
+            extension => {
+                for replica in &names.replicas[written.replicas as usize..] {
+                    out.push(opcode::REPLICA);
+                    out.extend_from_slice(replica.as_bytes());
+                }
+                written.replicas = names.replicas.len() as u32;
+                extension::put(out, extension);
             }
         }
         if let Some(cursor) = cursor_after(run) {

@@ -1,0 +1,109 @@
+//! Showing what the moves have led to: slots are hidden and shown, and events tell of it one node at a time.
+//!
+//! Always holds: the shown tree has no cycle at any step. Nodes that stay or come are settled first, from the top down: then
+//! the parent of a node that moves stands where it will stand, not below the node. Those that leave are settled last, so that
+//! nothing that stays leaves with them.
+
+use super::{Event, Node, Spot, TOP, TRASH, TreeState};
+use crate::graph::Dot;
+
+impl TreeState {
+    /// Shows these nodes where the moves have put them.
+    pub(super) fn show(&mut self, mut touched: Vec<u32>, events: &mut Option<Vec<Event>>) {
+        touched.retain(|node| self.node(*node).shown != self.node(*node).played);
+        let mut ranked: Vec<(bool, u32, u32)> = touched.into_iter().map(|node| self.rank(node)).collect();
+        ranked.sort_unstable();
+        for (leaves, _, node) in ranked {
+            self.show_one(node, leaves, events);
+        }
+    }
+
+    /// Whether the node ends in the trash, how deep, and its number.
+    fn rank(&self, node: u32) -> (bool, u32, u32) {
+        let (mut at, mut depth) = (node, 0);
+        while at != TOP && at != TRASH {
+            at = self.node(at).played.parent;
+            depth += 1;
+        }
+        (at == TRASH, depth, node)
+    }
+
+    fn node(&self, number: u32) -> &Node {
+        &self.nodes[number as usize]
+    }
+
+    fn show_one(&mut self, number: u32, leaves: bool, events: &mut Option<Vec<Event>>) {
+        let was_shown = self.is_shown(number);
+        let (from, to) = (self.node(number).shown, self.node(number).played);
+        self.set_hidden(from, true);
+        self.nodes[number as usize].shown = to;
+        let index = self.set_hidden(to, false);
+        let Some(events) = events else { return };
+        let (node, parent) = (self.node(number).dot, self.dot(to.parent));
+        match (was_shown, leaves) {
+            (true, true) => events.push(Event::TreeDelete { node }),
+            (true, false) => events.extend(index.map(|index| Event::TreeMove { node, parent, index })),
+            (false, false) => {
+                events.extend(index.map(|index| Event::TreeCreate { node, parent, index }));
+                self.tell_below(node, events);
+            }
+            (false, true) => {}
+        }
+    }
+
+    /// Hides or shows a slot; returns its place among those shown if that changed.
+    fn set_hidden(&mut self, spot: Spot, hidden: bool) -> Option<u32> {
+        let slots = self.nodes[spot.parent as usize].slots.as_mut()?;
+        if spot.slot == Dot::NONE { None } else { slots.set_hidden(spot.slot, hidden) }
+    }
+
+    /// Tells of the nodes below one that has come (back) into the tree.
+    fn tell_below(&self, top: Dot, events: &mut Vec<Event>) {
+        let mut parents = vec![top];
+        while let Some(parent) = parents.pop() {
+            for (node, index) in self.children(Some(parent)).zip(0..) {
+                events.push(Event::TreeCreate { node, parent: Some(parent), index });
+                parents.push(node);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Hlc;
+    use crate::crdt::Context;
+    use crate::graph::{Logs, Past};
+    use crate::id::ReplicaId;
+
+    /// Two copies hear the same moves in opposite orders; each step is concurrent with all others.
+    #[test]
+    fn moves_that_cross_settle_in_one_order_whichever_comes_first() {
+        let mut logs = Logs::new();
+        let [a, b] = [1, 2].map(|replica| logs.intern(ReplicaId::from(replica)));
+        let past = Past::everything();
+        let context =
+            |log, seq, lamport| Context { dot: Dot { log, seq }, hlc: Hlc::ZERO, lamport, past: &past, logs: &logs };
+        let [x, y] = [Dot { log: a, seq: 0 }, Dot { log: a, seq: 1 }];
+        let mut shown = Vec::new();
+        for first in [a, b] {
+            let (mut tree, mut events) = (TreeState::new(), Some(Vec::new()));
+            assert!(tree.create(&context(a, 0, 0), None, 0, &mut events));
+            assert!(tree.create(&context(a, 1, 1), None, 1, &mut events));
+            let x_below_y =
+                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(a, 2, 2), x, Some(y), 0, events);
+            let y_below_x =
+                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(b, 0, 2), y, Some(x), 0, events);
+            if first == a {
+                assert!(x_below_y(&mut tree, &mut events) && y_below_x(&mut tree, &mut events));
+            } else {
+                assert!(y_below_x(&mut tree, &mut events) && x_below_y(&mut tree, &mut events));
+            }
+            assert_eq!((tree.parent(x), tree.parent(y)), (Some(Some(y)), Some(None)));
+            shown.push((tree.children(None).collect::<Vec<_>>(), events.map_or(0, |events| events.len())));
+        }
+        // The second copy first shows y below x, then takes that back: two moves more than the creations, and one again.
+        assert_eq!(shown, [(vec![y], 3), (vec![y], 5)]);
+    }
+}
