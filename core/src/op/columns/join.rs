@@ -166,6 +166,18 @@ impl Side for Join<'_> {
         self.put(base.wrapping_add(difference))
     }
 
+    fn or_next(&mut self, column: Number, next: Option<u64>) -> Result<u64, DecodeError> {
+        let value = match (self.view.number(column)?, next) {
+            (0, Some(next)) => next,
+            (0, None) => {
+                let kind = DecodeErrorKind::Inconsistent("the next one is not known in the middle of a log");
+                return Err(self.view.number_error(column, kind));
+            }
+            (value, _) => value - 1,
+        };
+        self.put(value)
+    }
+
     fn byte(&mut self, column: Bytes) -> Result<u8, DecodeError> {
         let byte = self.view.byte(column)?;
         self.extend(&[byte])?;

@@ -169,6 +169,12 @@ impl Side for Split<'_> {
         Ok(value)
     }
 
+    fn or_next(&mut self, column: Number, next: Option<u64>) -> Result<u64, DecodeError> {
+        let value = self.reader.bounded("number", u64::MAX - 1)?;
+        self.store.put(column, if Some(value) == next { 0 } else { value + 1 });
+        Ok(value)
+    }
+
     fn byte(&mut self, column: Bytes) -> Result<u8, DecodeError> {
         let byte = self.reader.u8("byte")?;
         self.store.bytes(column).push(byte);

@@ -18,6 +18,8 @@ pub(super) trait Side {
     fn number(&mut self, column: Number) -> Result<u64, DecodeError>;
     /// A number kept as its difference from `base`.
     fn near(&mut self, column: Number, base: u64) -> Result<u64, DecodeError>;
+    /// A number kept as 0 if it is `next`, and as one more than it is otherwise.
+    fn or_next(&mut self, column: Number, next: Option<u64>) -> Result<u64, DecodeError>;
     fn byte(&mut self, column: Bytes) -> Result<u8, DecodeError>;
     fn raw(&mut self, column: Bytes, len: u64) -> Result<(), DecodeError>;
     /// The 16 bytes of a replica. Returns its segment, if there is one that starts with the log.
@@ -206,7 +208,7 @@ fn body(side: &mut impl Side, log: &mut LogState, ops: u64) -> Result<(), Decode
 
 fn container(side: &mut impl Side, log: &mut LogState) -> Result<(), DecodeError> {
     // Number 0 is the root map, which needs no mention.
-    let index = side.number(Number::Container)?.checked_sub(1);
+    let index = side.or_next(Number::Container, log.containers.map(|known| known + 1))?.checked_sub(1);
     if !index.is_some_and(|index| is_new(&mut log.containers, index)) {
         return Ok(());
     }
