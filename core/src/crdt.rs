@@ -18,6 +18,7 @@ mod remove_wins;
 mod rope;
 mod sequence;
 mod set;
+mod state;
 mod text;
 mod tree;
 
@@ -31,5 +32,6 @@ pub(crate) use list::ListState;
 pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
 pub(crate) use rope::{Extent, Metric, Rope};
+pub(crate) use state::{StateReader, StateWriter};
 pub(crate) use text::TextState;
 pub(crate) use tree::TreeState;

@@ -14,6 +14,8 @@ mod json;
 mod patch;
 mod pending;
 mod read;
+mod state;
+mod stored;
 mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,7 @@ pub use transaction::Transaction;
 
 use self::apply::Names;
 use self::pending::Pending;
+use self::stored::Stored;
 use crate::clock::{Clock, Hlc};
 use crate::crdt::Containers;
 use crate::graph::{Graph, Logs};
@@ -49,6 +52,10 @@ pub struct Doc {
     order: Vec<(u32, u32)>,
     containers: Containers,
     pending: Option<Pending>,
+    /// The file behind the document.
+    stored: Option<Stored>,
+    /// An operation that only a newer version knows was met: the state is not all there is.
+    has_unknown: bool,
     /// The operations of the pending change.
     draft: BodyWriter,
     /// Somebody was told the version: the pending change must not grow any more.
@@ -73,6 +80,8 @@ impl Doc {
             order: Vec::new(),
             containers: Containers::new(),
             pending: None,
+            stored: None,
+            has_unknown: false,
             draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),

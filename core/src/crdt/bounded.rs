@@ -5,7 +5,8 @@
 //! takes or gives more than is theirs in the causal past of the operation, so no order of delivery shows less than zero: the
 //! value is the sum of rights that are each at least zero. Amounts have 63 bits and sums 128, which a log cannot exceed.
 
-use super::{Context, Event};
+use super::{Context, Event, StateReader, StateWriter};
+use crate::codec::{DecodeError, put_u64};
 use crate::graph::Dot;
 use crate::id::ReplicaId;
 use crate::ordered::OrdMap;
@@ -53,6 +54,37 @@ impl BoundedState {
         let rest = seen.checked_sub(u128::from(amount))?;
         account.rights = rest + unseen;
         Some(())
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        let accounts =
+            || self.accounts.iter().filter(|(_, account)| account.rights > 0 || !account.received.is_empty());
+        out.count(accounts().count());
+        for (replica, account) in accounts() {
+            out.out.extend_from_slice(replica.as_bytes());
+            out.out.extend_from_slice(&account.rights.to_le_bytes());
+            let mut received = account.received.clone();
+            received.sort_unstable_by_key(|(dot, _)| (out.rank(dot.log), dot.seq));
+            out.count(received.len());
+            for (dot, amount) in received {
+                out.dot(dot);
+                put_u64(&mut out.out, amount);
+            }
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("account count")? {
+            let replica = from.reader.replica("account")?;
+            let mut account =
+                Account { rights: u128::from_le_bytes(from.reader.array("rights")?), ..Account::default() };
+            for _ in 0..from.count("transfer count")? {
+                let dot = from.dot("transfer")?;
+                account.received.push((dot, from.reader.u64("transfer")?));
+            }
+            self.accounts.insert(replica, account);
+        }
+        Ok(())
     }
 
     /// The sum.

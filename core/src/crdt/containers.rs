@@ -42,7 +42,7 @@ pub(crate) enum Place<'a> {
 
 /// A place, owned.
 #[derive(Clone, Debug)]
-enum Spot {
+pub(super) enum Spot {
     Name(String),
     Element(Dot),
 }
@@ -143,12 +143,31 @@ impl Containers {
         Self { all: vec![root], events: None, local: false, tracked: false, recent: Handle::ROOT }
     }
 
-    /// Empties every container, for a replay behind which texts know who wrote what; handles stay.
-    pub(crate) fn clear_to_track(&mut self) {
-        self.tracked = true;
+    /// Empties every container; handles stay. `tracked` tells whether texts are to know who wrote what.
+    pub(crate) fn clear(&mut self, tracked: bool) {
+        self.tracked = tracked;
         for container in &mut self.all {
-            container.content = Content::new(container.kind, true);
+            container.content = Content::new(container.kind, tracked);
         }
+    }
+
+    /// Whether somebody wants to hear of what happens.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Number of containers.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The containers inside another, ordered by place and kind; elements count by the ranks of their logs.
+    pub(super) fn children(&self, handle: Handle, ranks: &[u32]) -> Vec<Handle> {
+        let around = &self.all[handle.0 as usize];
+        let mut elements: Vec<_> = around.in_elements.iter().collect();
+        elements.sort_unstable_by_key(|(dot, _)| (ranks[dot.log as usize], dot.seq));
+        let kinds = around.named.values().chain(elements.into_iter().map(|(_, kinds)| kinds));
+        kinds.flat_map(|kinds| kinds.iter().map(|(_, handle)| *handle)).collect()
     }
 
     pub(crate) fn content(&self, handle: Handle) -> &Content {

@@ -1,6 +1,7 @@
 //! `Counter`: a sum of increments. A reset takes back the increments it has seen; concurrent ones survive it.
 
-use super::{Context, Event};
+use super::{Context, Event, StateReader, StateWriter};
+use crate::codec::{DecodeError, put_i64, put_u64};
 
 /// One author's increments.
 #[derive(Clone, Debug)]
@@ -39,6 +40,38 @@ impl CounterState {
         }
         self.value = self.value.wrapping_add(by);
         (by != 0).then_some(Event::Counter { by })
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        let mut authors: Vec<&Author> = self.authors.iter().filter(|author| !author.live.is_empty()).collect();
+        authors.sort_unstable_by_key(|author| out.rank(author.log));
+        out.count(authors.len());
+        for author in authors {
+            let rank = out.rank(author.log);
+            put_u64(&mut out.out, u64::from(rank));
+            out.count(author.live.len());
+            let mut last = 0;
+            for (seq, by) in &author.live {
+                put_u64(&mut out.out, u64::from(*seq - last));
+                put_i64(&mut out.out, *by);
+                last = *seq;
+            }
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("author count")? {
+            let (log, end) = from.log("author")?;
+            let (mut live, mut last) = (Vec::new(), 0);
+            for _ in 0..from.count("increment count")? {
+                last += from.reader.bounded("increment", end.saturating_sub(last))?;
+                let by = from.reader.i64("increment")?;
+                live.push((last as u32, by));
+                self.value = self.value.wrapping_add(by);
+            }
+            self.authors.push(Author { log, live });
+        }
+        Ok(())
     }
 
     /// The sum, modulo 2⁶⁴.

@@ -1,6 +1,7 @@
 //! `Map`: a multi-value register per key. A deletion removes the values it has seen; a concurrent write survives it.
 
-use super::{Context, Event, MultiValue};
+use super::{Context, Event, MultiValue, StateReader, StateWriter};
+use crate::codec::DecodeError;
 use crate::op::Value;
 use crate::ordered::OrdMap;
 
@@ -29,6 +30,22 @@ impl MapState {
             self.keys.remove(key);
         }
         event
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        out.count(self.keys.len());
+        for (key, values) in &self.keys {
+            out.str(key);
+            values.write_state(out);
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("key count")? {
+            let key = from.str("map key")?.to_owned();
+            self.keys.entry(key).or_default().read_state(from)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&MultiValue> {

@@ -5,8 +5,9 @@
 
 use smallvec::SmallVec;
 
-use super::Context;
+use super::{Context, StateReader, StateWriter};
 use crate::clock::Hlc;
+use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::id::ReplicaId;
 use crate::op::Value;
@@ -38,6 +39,24 @@ impl MultiValue {
     /// Removes everything that the operation has seen.
     pub(crate) fn clear(&mut self, context: &Context<'_>) {
         self.entries.retain(|entry| !context.past.contains(entry.dot));
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        out.count(self.entries.len());
+        for entry in &self.entries {
+            out.dot(entry.dot);
+            out.hlc(entry.hlc);
+            out.value(&entry.value);
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("value count")? {
+            let (dot, hlc) = (from.dot("value author")?, from.hlc("value time")?);
+            let (replica, value) = (from.replica(dot.log), from.value()?);
+            self.entries.push(Entry { dot, hlc, replica, value });
+        }
+        Ok(())
     }
 
     /// The value that is read.

@@ -3,7 +3,8 @@
 
 use smallvec::SmallVec;
 
-use super::{Context, Event};
+use super::{Context, Event, StateReader, StateWriter};
+use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::op::Value;
 use crate::ordered::{OrdMap, OrdSet};
@@ -33,6 +34,27 @@ impl RemoveWinsState {
         dots.retain(|dot| !context.past.contains(*dot));
         dots.push(context.dot);
         self.values.remove(&value).then_some(Event::SetRemove { value })
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        out.count(self.values.len());
+        self.values.iter().for_each(|value| out.value(value));
+        out.count(self.removals.len());
+        for (value, dots) in &self.removals {
+            out.value(value);
+            out.dots(dots);
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("value count")? {
+            self.values.insert(from.value()?);
+        }
+        for _ in 0..from.count("removal count")? {
+            let value = from.value()?;
+            self.removals.insert(value, from.dots("removal")?);
+        }
+        Ok(())
     }
 
     pub(crate) fn contains(&self, value: &Value) -> bool {

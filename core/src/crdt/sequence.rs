@@ -25,6 +25,27 @@ pub(crate) struct Sequence {
     history: History,
 }
 
+/// Elements of one author that stand and were made one behind the other, and share one fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SettledRun {
+    /// The first.
+    pub(crate) dot: Dot,
+    /// How many.
+    pub(crate) len: u32,
+    /// Whether they were deleted.
+    pub(crate) deleted: bool,
+    /// Whether they are kept out of the view although not deleted.
+    pub(crate) hidden: bool,
+}
+
+impl SettledRun {
+    fn goes_on(&self, next: &Self) -> bool {
+        self.dot.log == next.dot.log
+            && self.dot.seq + self.len == next.dot.seq
+            && (self.deleted, self.hidden) == (next.deleted, next.hidden)
+    }
+}
+
 /// Deleted elements of one stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deleted {
@@ -39,6 +60,37 @@ pub(crate) struct Deleted {
 impl Sequence {
     pub(crate) fn new() -> Self {
         Self { tree: Tree::new(), history: History::default() }
+    }
+
+    /// A sequence of which everything is seen by whoever comes later, bulk-loaded in order.
+    pub(crate) fn settled(runs: &[SettledRun]) -> Self {
+        let runs = runs.iter().map(|run| {
+            let deletes = u32::from(run.deleted);
+            Run {
+                dot: run.dot,
+                len: run.len,
+                left: Dot::NONE,
+                right: Dot::NONE,
+                prepare: 1 + deletes,
+                deletes,
+                hidden: run.hidden,
+            }
+        });
+        Self { tree: Tree::from_runs(runs), history: History::default() }
+    }
+
+    /// The runs in order, as long as they go on.
+    pub(crate) fn settled_runs(&self) -> impl Iterator<Item = SettledRun> {
+        let mut runs = self.tree.runs().peekable();
+        std::iter::from_fn(move || {
+            let settled =
+                |run: &Run| SettledRun { dot: run.dot, len: run.len, deleted: run.deletes > 0, hidden: run.hidden };
+            let mut run = settled(runs.next()?);
+            while let Some(next) = runs.next_if(|next| run.goes_on(&settled(next))) {
+                run.len += next.len;
+            }
+            Some(run)
+        })
     }
 
     /// Number of elements in the view.

@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::{Context, Event};
+use super::{Context, Event, StateReader, StateWriter};
+use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::op::Value;
 use crate::ordered::OrdMap;
@@ -30,6 +31,22 @@ impl SetState {
         }
         self.values.remove(value);
         Some(Event::SetRemove { value: value.clone() })
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        out.count(self.values.len());
+        for (value, dots) in &self.values {
+            out.value(value);
+            out.dots(dots);
+        }
+    }
+
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..from.count("value count")? {
+            let value = from.value()?;
+            self.values.insert(value, from.dots("addition")?);
+        }
+        Ok(())
     }
 
     pub(crate) fn contains(&self, value: &Value) -> bool {

@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use super::rope::{Extent, Rope};
 use super::sequence::Sequence;
-use super::{Applied, Context, Event};
+use super::{Applied, Context, Event, StateReader, StateWriter};
+use crate::codec::{DecodeError, put_u64};
 use crate::graph::{Dot, Logs, Past};
 
 #[derive(Clone, Debug)]
@@ -100,6 +101,18 @@ impl TextState {
     #[inline]
     pub(crate) fn rope(&self) -> &Rope {
         &self.rope
+    }
+
+    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
+        put_u64(&mut out.out, self.rope.extent().bytes as u64);
+        self.rope.chunks().for_each(|chunk| out.text.push_str(chunk));
+    }
+
+    /// The characters. An operation that was not there to see all of them needs the history anyway.
+    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
+        let len = from.reader.u64("text length")?;
+        self.rope = Rope::from(from.text(len)?);
+        Ok(())
     }
 
     /// Whether an operation with this past has seen everything that happened to this text.

@@ -10,7 +10,7 @@ use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogNames, ROOT};
 
 /// What a log means by a container that it has mentioned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Binding {
+pub(super) enum Binding {
     /// No operation has used it yet.
     Unbound,
     Bound(Handle),
@@ -45,6 +45,25 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// What a log had mentioned; what it means is settled afterwards (`settle`).
+    pub(super) fn resume(log: LogNames, opaque: bool) -> Self {
+        let bindings = vec![Binding::Unbound; log.containers.len()];
+        Self { log, bindings, indices: Vec::new(), opaque }
+    }
+
+    /// What the log means by what it has mentioned, in order.
+    pub(super) fn bindings(&self) -> impl Iterator<Item = Binding> {
+        let unbound = std::iter::repeat(Binding::Unbound);
+        self.bindings.iter().copied().chain(unbound).take(self.log.containers.len())
+    }
+
+    pub(super) fn settle(&mut self, index: u32, binding: Binding) {
+        self.bindings[index as usize - 1] = binding;
+        if let Binding::Bound(handle) = binding {
+            self.set_index(handle, index);
+        }
+    }
+
     /// Whether a body of this log could not be read: nothing that follows in it has an effect.
     pub(super) fn is_opaque(&self) -> bool {
         self.opaque
@@ -116,13 +135,16 @@ impl Doc {
         }
         self.containers.truncate_events(events);
         self.rebuild();
-        self.try_change(change).expect("nothing is missing behind a replay of the history")
+        self.try_change(change).unwrap_or_else(|| {
+            self.graph.push(change.first, change.header.ops as u32, &change.deps);
+            Ineffective::invalid(self.op_id(change.first))
+        })
     }
 
     /// The same; `None` if the history has to be replayed first.
     fn try_change(&mut self, change: &LoggedChange) -> Option<Ineffective> {
         let first = change.first;
-        let (past, lamport) = self.graph.place(first, &change.deps);
+        let (past, lamport) = self.graph.place(first, &change.deps)?;
         self.names_of(first.log);
         let names = &mut self.names[first.log as usize];
         let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
@@ -149,17 +171,28 @@ impl Doc {
         }
     }
 
-    /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
+    /// Makes the state anew from the whole history and the pending operations, so that texts know who wrote what.
     pub(super) fn rebuild(&mut self) {
+        // What would need a history that cannot be read is called invalid; the state stays as it is.
+        if self.load_history().is_ok() {
+            self.replay(true);
+        }
+    }
+
+    /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
+    pub(super) fn replay(&mut self, tracked: bool) {
         let changes = self.changes_in_order();
         // What the pending change has mentioned is in no log yet.
         let own = self.pending.is_some().then(|| self.names[OWN as usize].clone());
         let events = self.containers.pause_listening();
-        self.containers.clear_to_track();
+        self.containers.clear(tracked);
         self.graph = Graph::default();
         self.names.iter_mut().for_each(|names| *names = Names::default());
-        for change in &changes {
-            self.apply_change(change);
+        let stuck = changes.iter().any(|change| self.try_change(change).is_none());
+        if stuck && !tracked {
+            self.containers.resume_listening(events);
+            own.into_iter().for_each(|names| self.names[OWN as usize] = names);
+            return self.replay(true);
         }
         if let Some(names) = own {
             self.reapply_pending(&names.log);

@@ -1,10 +1,10 @@
-//! Changes in and out: imports, exports, saving and loading.
+//! Changes in and out: imports and exports.
 
 use super::Doc;
-use super::file::{FileKind, unwrap, wrap};
-use crate::codec::{DecodeError, DecodeErrorKind};
+use super::file::{FileKind, begin, blocks, put_changes, read_changes};
+use crate::codec::DecodeError;
 use crate::graph::Fork;
-use crate::id::{OpId, ReplicaId, VersionVector};
+use crate::id::{OpId, VersionVector};
 use crate::op::Batch;
 
 /// What an import did.
@@ -28,12 +28,20 @@ pub struct Imported {
 }
 
 impl Doc {
-    /// Takes in an update made by `export_since`.
+    /// Takes in an update made by `export_since` or `export_all`. The state in one made by `export_all` is taken over as it
+    /// is if the document is empty: it is provisional until `verify`.
     ///
     /// # Errors
     /// If the bytes are damaged; the document is as it was before.
     pub fn import(&mut self, update: &[u8]) -> Result<Imported, DecodeError> {
-        self.import_batch(&unwrap(FileKind::Update, update)?)
+        if self.adopt(update)? {
+            return Ok(Imported { ops: self.logs.version().iter().map(|(_, end)| end).sum(), ..Imported::default() });
+        }
+        let mut batch = Batch::default();
+        for (block, range) in blocks(FileKind::Update, update)? {
+            batch.segments.extend(read_changes(block, &update[range])?.unwrap_or_default());
+        }
+        self.import_batch(&batch)
     }
 
     /// Takes in changes from a store or a peer. Seals the pending change first.
@@ -42,10 +50,16 @@ impl Doc {
     /// If a change does not fit the log that it claims to continue; the document is as it was before.
     pub fn import_batch(&mut self, batch: &Batch) -> Result<Imported, DecodeError> {
         self.commit(None);
-        let appended = self.logs.append(batch)?;
-        if self.order.is_empty() && batch.segments.len() > 1 {
+        let appended = match self.logs.append(batch)? {
+            Some(appended) => appended,
+            None => {
+                self.load_history()?;
+                self.logs.append(batch)?.unwrap_or_default()
+            }
+        };
+        if self.order.is_empty() && self.stored.is_none() && batch.segments.len() > 1 {
             // Several authors at once: some of it is surely concurrent, and a second replay is spared.
-            self.containers.clear_to_track();
+            self.containers.clear(true);
         }
         let mut imported =
             Imported { pending_bytes: appended.pending_bytes, forks: appended.forks, ..Imported::default() };
@@ -53,6 +67,7 @@ impl Doc {
             imported.from_the_future += usize::from(!self.clock.observe(change.header.hlc));
             let ineffective = self.apply_change(change);
             imported.invalid.extend(ineffective.invalid);
+            self.has_unknown |= !ineffective.unknown.is_empty();
             imported.unknown.extend(ineffective.unknown);
             self.note_order(change.first.log);
             imported.changes += 1;
@@ -63,12 +78,18 @@ impl Doc {
 
     /// Everything that `version` does not know, as an update. Seals the pending change.
     pub fn export_since(&mut self, version: &VersionVector) -> Vec<u8> {
-        wrap(FileKind::Update, &self.batch_since(version))
+        let mut out = begin(FileKind::Update);
+        put_changes(&mut out, &self.batch_since(version));
+        out
     }
 
     /// Everything that `version` does not know. Seals the pending change.
     pub fn batch_since(&mut self, version: &VersionVector) -> Batch {
         self.commit(None);
+        if self.logs.needs_history(version) {
+            // What cannot be read is not there to be passed on; `verify` and `import` tell.
+            let _ = self.load_history();
+        }
         self.logs.since(version)
     }
 
@@ -80,27 +101,5 @@ impl Doc {
             batch.segments.extend(self.logs.log_since(log, from));
         }
         batch
-    }
-
-    /// The whole document with its history. Seals the pending change.
-    pub fn save(&mut self) -> Vec<u8> {
-        self.commit(None);
-        wrap(FileKind::Document, &self.logs.since(&VersionVector::new()))
-    }
-
-    /// Opens a saved document, in which `replica` writes from now on. Give it the id of the replica that saved it only
-    /// if nothing else writes with that id, and no older save of it was ever continued.
-    ///
-    /// # Errors
-    /// If the bytes are damaged or are no whole document.
-    pub fn load(replica: ReplicaId, saved: &[u8]) -> Result<Self, DecodeError> {
-        let batch = unwrap(FileKind::Document, saved)?;
-        let mut doc = Self::new(replica);
-        let imported = doc.import_batch(&batch)?;
-        if imported.pending_bytes > 0 || !imported.forks.is_empty() {
-            let kind = DecodeErrorKind::Inconsistent("changes are missing that others depend on");
-            return Err(DecodeError { field: "document", offset: 0, kind });
-        }
-        Ok(doc)
     }
 }

@@ -62,12 +62,46 @@ pub struct Graph {
     frontier: SmallVec<[Dot; 4]>,
     /// Of the logs that were asked about last, the latest first.
     views: Vec<View>,
+    base: Option<Base>,
+}
+
+/// What the graph starts from, instead of the whole history: everything behind it has seen all of it.
+#[derive(Clone, Debug)]
+struct Base {
+    /// Exclusive ends, by log.
+    ends: Vec<u32>,
+    /// The operations that nobody had seen, with their depths.
+    frontier: Vec<(Dot, u64)>,
 }
 
 impl Graph {
     /// The operations that nobody has seen yet.
     pub fn frontier(&self) -> &[Dot] {
         &self.frontier
+    }
+
+    /// A graph that starts from a state with these ends (by log) and this frontier with its depths.
+    pub fn starting_at(ends: Vec<u32>, frontier: Vec<(Dot, u64)>) -> Self {
+        let logs = vec![Vec::new(); ends.len()];
+        let dots = frontier.iter().map(|(dot, _)| *dot).collect();
+        Self { logs, frontier: dots, views: Vec::new(), base: Some(Base { ends, frontier }) }
+    }
+
+    /// The frontier with its depths.
+    pub fn frontier_depths(&self) -> Vec<(Dot, u64)> {
+        self.frontier.iter().map(|dot| (*dot, self.lamport(*dot))).collect()
+    }
+
+    fn base_end(&self, log: u32) -> u32 {
+        self.base.as_ref().and_then(|base| base.ends.get(log as usize).copied()).unwrap_or(0)
+    }
+
+    /// Whether an operation with these parents has seen all that the graph starts from.
+    fn covers_base(&self, heads: &[Dot]) -> bool {
+        self.base.as_ref().is_none_or(|base| {
+            let known = |head: &Dot| base.ends.get(head.log as usize).is_none_or(|end| head.seq >= *end);
+            heads.iter().any(known) || base.frontier.iter().all(|(dot, _)| heads.contains(dot))
+        })
     }
 
     /// The depth that an operation after everything known would have.
@@ -89,6 +123,10 @@ impl Graph {
     }
 
     fn lamport(&self, dot: Dot) -> u64 {
+        if let Some(base) = self.base.as_ref().filter(|_| dot.seq < self.base_end(dot.log)) {
+            // One that is not on the frontier is less deep than one that is, and that one counts too.
+            return base.frontier.iter().find(|(other, _)| *other == dot).map_or(0, |(_, depth)| *depth);
+        }
         let run = self.run(dot);
         run.lamport + u64::from(dot.seq - run.start)
     }
@@ -119,15 +157,17 @@ impl Graph {
     }
 
     /// What an operation whose parents are the one before it and `deps` (all of them known) has seen, and its depth.
+    /// `None` if that takes more of the history than the graph has.
     #[inline]
-    pub fn place(&mut self, first: Dot, deps: &[Dot]) -> (Past, u64) {
+    pub fn place(&mut self, first: Dot, deps: &[Dot]) -> Option<(Past, u64)> {
         if let ([last], []) = (&self.frontier[..], deps)
             && last.log == first.log
             && last.seq + 1 == first.seq
         {
-            return (Past::everything(), self.lamport(*last) + 1);
+            return Some((Past::everything(), self.lamport(*last) + 1));
         }
-        (self.past(first, deps), self.lamport_after(&heads_of(first, deps)))
+        let heads = heads_of(first, deps);
+        self.covers_base(&heads).then(|| (self.past(first, deps), self.lamport_after(&heads)))
     }
 
     /// What an operation whose parents are the one before it and `deps` (all of them known) has seen.
@@ -138,11 +178,11 @@ impl Graph {
         }
         let mut view = match self.views.iter().position(|view| view.log == first.log) {
             Some(at) => self.views.remove(at),
-            None => View { log: first.log, ends: Vec::new() },
+            None => View { log: first.log, ends: self.base.as_ref().map_or_else(Vec::new, |base| base.ends.clone()) },
         };
         view.ends.resize(self.logs.len().max(first.log as usize + 1), 0);
         heads_of(first, deps).into_iter().for_each(|head| self.see(&mut view.ends, head));
-        let ends = self.logs.iter().map(|runs| runs.last().map_or(0, |run| run.end));
+        let ends = self.logs.iter().zip(0..).map(|(runs, log)| runs.last().map_or(self.base_end(log), |run| run.end));
         let unseen = ends.zip(&view.ends).zip(0..).filter(|((end, seen), _)| *seen < end);
         let past = Past { unseen: unseen.map(|((_, seen), log)| (log, *seen)).collect() };
         self.views.insert(0, view);

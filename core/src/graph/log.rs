@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::clock::Hlc;
 use crate::codec::DecodeError;
 use crate::id::ReplicaId;
-use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, chain, chain_start, frame_head, put_frame};
+use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, LogState, chain, chain_start, frame_head, put_frame};
 use crate::ordered::OrdMap;
 
 const CHECKPOINT: usize = 64;
@@ -27,6 +27,8 @@ pub(super) struct LogMark {
 pub(super) struct Log {
     pub(super) replica: ReplicaId,
     pub(super) head: LogHead,
+    /// Where the log was when its older changes were left in the file: what is here starts there.
+    base: LogHead,
     frames: Vec<u8>,
     /// First seq of each change, and where its frame starts.
     starts: Vec<(u32, u32)>,
@@ -43,6 +45,7 @@ impl Log {
         Self {
             replica,
             head: LogHead::default(),
+            base: LogHead::default(),
             frames: Vec::new(),
             starts: Vec::new(),
             chained: 0,
@@ -50,6 +53,29 @@ impl Log {
             checkpoints: OrdMap::from([(0, digest)]),
             draft: Vec::new(),
         }
+    }
+
+    /// A log of which only the end is known.
+    pub(super) fn starting_at(state: &LogState) -> Self {
+        let mut log = Self::new(state.replica);
+        (log.head, log.base, log.digest) = (state.head.clone(), state.head.clone(), state.digest);
+        log.checkpoints = OrdMap::from([(0, state.digest)]);
+        log
+    }
+
+    /// Where the changes that are here start.
+    pub(super) fn base(&self) -> &LogHead {
+        &self.base
+    }
+
+    /// The digest there.
+    pub(super) fn base_digest(&self) -> Option<Digest> {
+        self.checkpoints.get(&0).copied()
+    }
+
+    /// The frames of all changes that are here.
+    pub(super) fn frames(&self) -> &[u8] {
+        &self.frames
     }
 
     /// Adds a change whose header was read against this log's head; `names` are the names that the log has behind it.
@@ -166,7 +192,7 @@ impl Log {
 
     /// Reads every header anew, for a rebuild: (header, where its change is) in order.
     pub(super) fn replay(&self) -> impl Iterator<Item = Result<(ChangeHeader, Range<usize>), DecodeError>> {
-        let (mut head, mut frames) = (LogHead::default(), Frames::new(&self.frames));
+        let (mut head, mut frames) = (self.base.clone(), Frames::new(&self.frames));
         std::iter::from_fn(move || {
             let change = frames.next()?;
             let end = frames.offset();

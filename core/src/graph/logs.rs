@@ -10,9 +10,9 @@ use smallvec::SmallVec;
 
 use super::Dot;
 use super::log::Log;
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId, VersionVector};
-use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, LogHead, LogState, Segment, put_frame};
+use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, Frames, LogHead, LogState, Segment, put_frame};
 use crate::ordered::OrdMap;
 
 /// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
@@ -146,9 +146,10 @@ impl Logs {
     }
 
     /// Every change that `version` does not know, a segment per log, ordered by replica: equal copies give equal bytes.
+    /// Of a log whose older changes were left in the file (`needs_history`), what is here.
     pub fn since(&self, version: &VersionVector) -> Batch {
         let logs = self.index.values().map(|log| &self.logs[*log as usize]);
-        let missing = logs.filter(|log| log.head.end > version.end(log.replica));
+        let missing = logs.filter(|log| log.head.end > version.end(log.replica).max(log.base().end));
         let segments = missing.map(|log| {
             let (first_seq, frames) = log.frames_from(version.end(log.replica));
             Segment { replica: log.replica, first_seq, frames: frames.to_vec() }
@@ -171,15 +172,71 @@ impl Logs {
         self.logs[log as usize].seal(change);
     }
 
-    /// Takes in changes from anywhere.
+    /// A log of which only the end is known; its older changes are in a file.
+    pub fn start_at(&mut self, state: &LogState) -> u32 {
+        let log = self.intern(state.replica);
+        self.logs[log as usize] = Log::starting_at(state);
+        log
+    }
+
+    /// Whether somebody who knows `version` lacks changes that were left in a file.
+    pub fn needs_history(&self, version: &VersionVector) -> bool {
+        self.logs.iter().any(|log| log.base().end > version.end(log.replica))
+    }
+
+    /// Puts the older changes in front of those that are here. Returns the order in which all changes can be applied:
+    /// stretches of (log, number of changes).
+    ///
+    /// # Errors
+    /// If they are malformed, or are not the ones that were left in the file. Nothing was changed then.
+    pub fn put_history(&mut self, segments: Vec<Segment>) -> Result<Vec<(u32, u32)>, DecodeError> {
+        let fail = |why| DecodeError { field: "history", offset: 0, kind: DecodeErrorKind::Inconsistent(why) };
+        let mut whole = Self::new();
+        self.logs.iter().for_each(|log| {
+            whole.intern(log.replica);
+        });
+        let appended = whole.append(&Batch { segments })?.ok_or_else(|| fail("it is of another document"))?;
+        if appended.pending_bytes > 0 || !appended.forks.is_empty() {
+            return Err(fail("changes are missing that others depend on"));
+        }
+        let mut order: Vec<(u32, u32)> = Vec::new();
+        for change in &appended.changes {
+            match order.last_mut() {
+                Some((last, changes)) if *last == change.first.log => *changes += 1,
+                _ => order.push((change.first.log, 1)),
+            }
+        }
+        for (own, old) in self.logs.iter().zip(&mut whole.logs) {
+            let base = own.base();
+            if old.head != *base || old.digest_at(base.end) != own.base_digest() {
+                return Err(fail("it does not lead to the state that it is saved with"));
+            }
+        }
+        for (own, old) in self.logs.iter().zip(&mut whole.logs) {
+            let start = old.append_frames(own.frames());
+            let mut frames = Frames::new(own.frames());
+            while let Some(change) = frames.next() {
+                let change = change?;
+                old.read_next(change, start + frames.offset() - change.len())?;
+            }
+        }
+        whole.pending = std::mem::take(&mut self.pending);
+        *self = whole;
+        Ok(order)
+    }
+
+    /// Takes in changes from anywhere. Returns `None` if that takes changes that were left in a file (`put_history`).
     ///
     /// # Errors
     /// If a header is malformed or does not fit its log. Nothing was changed then.
-    pub fn append(&mut self, batch: &Batch) -> Result<Appended, DecodeError> {
+    pub fn append(&mut self, batch: &Batch) -> Result<Option<Appended>, DecodeError> {
         if let ([segment], true) = (&batch.segments[..], self.pending.is_empty())
             && let Some(changes) = self.append_next(segment)?
         {
-            return Ok(Appended { changes, ..Appended::default() });
+            return Ok(Some(Appended { changes, ..Appended::default() }));
+        }
+        if self.logs.iter().any(|log| log.base().end > 0) {
+            return Ok(None);
         }
         let mut appended = Appended::default();
         let held_back = self.pending.iter().map(|segment| (segment, true));
@@ -201,7 +258,7 @@ impl Logs {
         self.add_in_causal_order(&mut candidates, &mut appended);
         self.keep_waiting(waiting, candidates);
         appended.pending_bytes = self.pending.iter().map(|segment| segment.frames.len()).sum();
-        Ok(appended)
+        Ok(Some(appended))
     }
 
     /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `None` if they

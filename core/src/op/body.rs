@@ -61,6 +61,16 @@ pub struct LogNames {
 }
 
 impl LogNames {
+    /// What a log had mentioned, and where it stood (`place`).
+    pub(crate) fn resume(containers: Vec<ContainerDecl>, replicas: Vec<ReplicaId>, place: (u32, u32)) -> Self {
+        Self { containers, replicas, current: place.0, cursor: place.1 }
+    }
+
+    /// The current container and the cursor.
+    pub(crate) fn place(&self) -> (u32, u32) {
+        (self.current, self.cursor)
+    }
+
     /// The container of the last operation.
     pub fn current(&self) -> u32 {
         self.current

@@ -313,7 +313,13 @@ impl Peer {
                 vec![Input::Loaded { token, batch: self.docs[&doc].since(&since) }]
             }
             Effect::Applied { doc, batch } => {
-                let appended = self.docs.get_mut(&doc).expect("an open document").append(&batch).expect("whole bytes");
+                let appended = self
+                    .docs
+                    .get_mut(&doc)
+                    .expect("an open document")
+                    .append(&batch)
+                    .expect("whole bytes")
+                    .expect("the history is here");
                 assert_eq!(appended.pending_bytes, 0, "applied changes come with everything they depend on");
                 assert!(appended.forks.is_empty());
                 let new: VersionVector = batch.ends().expect("whole bytes");
@@ -368,7 +374,7 @@ pub(crate) fn state_of(logs: &Logs) -> DocState {
 pub(crate) fn read_disk(records: Option<&Vec<Batch>>) -> Logs {
     let mut logs = Logs::new();
     for batch in records.into_iter().flatten() {
-        let appended = logs.append(batch).expect("what was stored is whole");
+        let appended = logs.append(batch).expect("what was stored is whole").expect("the history is here");
         assert_eq!(appended.pending_bytes, 0, "every record stands on the ones before it");
     }
     logs

@@ -72,6 +72,18 @@ impl Tree {
         }
     }
 
+    /// Runs in order.
+    pub(super) fn from_runs(runs: impl Iterator<Item = Run>) -> Self {
+        let mut tree = Self::new();
+        let mut leaf = 0;
+        for run in runs {
+            tree.bump(leaf, run.sums());
+            let index = tree.leaves[leaf as usize].runs.len();
+            (leaf, _) = tree.insert_in_leaf(leaf, index, run);
+        }
+        tree
+    }
+
     pub(super) fn total(&self) -> Sums {
         self.total
     }

@@ -1,0 +1,192 @@
+//! The finished state of a whole document: the ends of its logs, what they have mentioned, the frontier, the containers.
+//!
+//! Normative: docs/format.md. Always holds: equal documents have equal states, byte for byte; reading one gives a document
+//! or a `DecodeError`. A document made of a state lacks its older changes until they are put in front (`history`).
+
+use super::Doc;
+use super::apply::{Binding, Names};
+use crate::clock::Hlc;
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_i64, put_str, put_u64};
+use crate::crdt::{Applied, Handle, StateReader, StateWriter};
+use crate::graph::{Dot, Graph};
+use crate::id::ReplicaId;
+use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogHead, LogNames, LogState};
+
+impl Doc {
+    /// The state, without the pending change. `None` if there is a container whose state cannot be written.
+    pub(super) fn write_state(&mut self) -> Option<Vec<u8>> {
+        if self.has_unknown {
+            return None;
+        }
+        let states = self.logs.state();
+        let mut ranks = vec![u32::MAX; self.logs.len()];
+        let mut logs = Vec::new();
+        for (rank, state) in states.iter().enumerate() {
+            let log = self.logs.find(state.replica)?;
+            ranks[log as usize] = rank as u32;
+            logs.push(log);
+        }
+        let made = |handle| logs.iter().any(|log| self.names[*log as usize].index_of(handle).is_some());
+        let order = self.containers.in_state_order(made, &ranks)?;
+        let mut numbers = vec![0; self.containers.len()];
+        order.iter().enumerate().for_each(|(number, handle)| numbers[handle.to_u32() as usize] = number as u64);
+        let mut out = Vec::new();
+        put_u64(&mut out, states.len() as u64);
+        for (state, log) in states.iter().zip(&logs) {
+            write_log(state, &self.names[*log as usize], &numbers, &mut out)?;
+        }
+        let mut frontier = self.graph.frontier_depths();
+        frontier.sort_unstable_by_key(|(dot, _)| ranks[dot.log as usize]);
+        put_u64(&mut out, frontier.len() as u64);
+        for (dot, depth) in frontier {
+            put_u64(&mut out, u64::from(ranks[dot.log as usize]));
+            put_u64(&mut out, u64::from(dot.seq));
+            put_u64(&mut out, depth);
+        }
+        let mut writer = StateWriter::new(&ranks);
+        self.containers.write_state(&order, &mut writer);
+        put_bytes(&mut out, &writer.out);
+        out.extend_from_slice(writer.text.as_bytes());
+        Some(out)
+    }
+
+    /// The document with this state, in which `replica` writes.
+    pub(super) fn read_state(replica: ReplicaId, state: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(state);
+        let mut doc = Self::new(replica);
+        let (mut logs, mut bindings) = (Vec::new(), Vec::new());
+        for _ in 0..reader.bounded("log count", (reader.remaining() / 50) as u64)? {
+            let at = reader.clone();
+            let (state, names, bound) = read_log(&mut reader)?;
+            if logs.last().is_some_and(|(_, _, last)| *last >= state.replica) {
+                return Err(at.error("log", DecodeErrorKind::NotCanonical));
+            }
+            let log = doc.logs.start_at(&state);
+            doc.clock.observe(state.head.hlc);
+            *doc.names_of(log) = names;
+            logs.push((log, state.head.end, state.replica));
+            bindings.push(bound);
+        }
+        let frontier = read_frontier(&mut reader, &logs)?;
+        let mut ends = vec![0; doc.logs.len()];
+        logs.iter().for_each(|(log, end, _)| ends[*log as usize] = *end as u32);
+        doc.graph = Graph::starting_at(ends, frontier);
+        let containers = Reader::new(reader.bytes("containers")?);
+        let offset = reader.offset();
+        let text = std::str::from_utf8(reader.rest());
+        let text = text.map_err(|_| DecodeError { field: "text", offset, kind: DecodeErrorKind::NotUtf8 })?;
+        let replicas: Vec<ReplicaId> = (0..doc.logs.len() as u32).map(|log| doc.logs.replica(log)).collect();
+        let logs: Vec<(u32, u64)> = logs.into_iter().map(|(log, end, _)| (log, end)).collect();
+        let mut from = StateReader::new(containers, text, &logs, &replicas);
+        let handles = doc.containers.read_state(&mut from)?;
+        from.end()?;
+        for ((log, _), bound) in logs.iter().zip(bindings) {
+            bind(&mut doc.names[*log as usize], &bound, &handles).ok_or_else(|| {
+                reader.error("container binding", DecodeErrorKind::Inconsistent("there is no such one"))
+            })?;
+        }
+        Ok(doc)
+    }
+}
+
+fn write_log(state: &LogState, names: &Names, numbers: &[u64], out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(state.replica.as_bytes());
+    put_u64(out, state.head.end);
+    put_u64(out, state.head.hlc.to_bits());
+    out.extend_from_slice(&state.digest);
+    put_u64(out, state.head.names.len() as u64);
+    state.head.names.iter().for_each(|replica| out.extend_from_slice(replica.as_bytes()));
+    out.push(u8::from(names.is_opaque()));
+    put_u64(out, names.log.replicas.len() as u64);
+    names.log.replicas.iter().for_each(|replica| out.extend_from_slice(replica.as_bytes()));
+    let (current, cursor) = names.log.place();
+    put_u64(out, u64::from(current));
+    put_u64(out, u64::from(cursor));
+    put_u64(out, names.log.containers.len() as u64);
+    for (decl, binding) in names.log.containers.iter().zip(names.bindings()) {
+        put_u64(out, u64::from(decl.parent));
+        out.push(decl.kind.tag() << 1 | u8::from(matches!(decl.key, Key::Element(_))));
+        match &decl.key {
+            Key::Name(name) => put_str(out, name),
+            Key::Element(element) => {
+                put_u64(out, u64::from(element.name));
+                put_i64(out, i64::from(element.seq));
+            }
+        }
+        put_u64(
+            out,
+            match binding {
+                Binding::Unbound => 0,
+                Binding::Refused(Applied::Invalid) => 1,
+                Binding::Refused(_) => return None,
+                Binding::Bound(handle) => 2 + numbers[handle.to_u32() as usize],
+            },
+        );
+    }
+    Some(())
+}
+
+type LogParts = (LogState, Names, Vec<u64>);
+
+fn read_log(reader: &mut Reader<'_>) -> Result<LogParts, DecodeError> {
+    let replica = reader.replica("log replica")?;
+    let end = reader.bounded("log end", crate::op::MAX_SEQ)?;
+    let hlc = Hlc::from_bits(reader.u64("log time")?);
+    let digest = reader.array("log digest")?;
+    let replicas = |reader: &mut Reader<'_>| {
+        let count = reader.bounded("replica count", (reader.remaining() / 16) as u64)?;
+        (0..count).map(|_| reader.replica("replica")).collect::<Result<Vec<_>, _>>()
+    };
+    let head = LogHead { end, hlc, names: replicas(reader)? };
+    let opaque = reader.bounded("log flag", 1)? == 1;
+    let mentioned = replicas(reader)?;
+    let (current, cursor) = (reader.u32("current container")?, reader.u32("cursor")?);
+    let (mut containers, mut bound) = (Vec::new(), Vec::new());
+    for known in 0..reader.bounded("mention count", (reader.remaining() / 4) as u64)? {
+        let parent = reader.bounded("container parent", known)? as u32;
+        let tag = reader.u8("container kind")?;
+        let kind = ContainerKind::read(&mut Reader::new(&[tag >> 1])).map_err(|e| reader.error(e.field, e.kind))?;
+        let key = if tag & 1 == 1 {
+            let name = reader.bounded("element author", mentioned.len() as u64)? as u32;
+            let seq = reader.i64("element")?;
+            let seq = u32::try_from(seq).map_err(|_| reader.error("element", DecodeErrorKind::NotCanonical))?;
+            Key::Element(ElementRef { name, seq })
+        } else {
+            Key::Name(reader.str("container key")?.to_owned())
+        };
+        containers.push(ContainerDecl { parent, key, kind });
+        bound.push(reader.u64("container binding")?);
+    }
+    if u64::from(current) > containers.len() as u64 {
+        return Err(reader.error("current container", DecodeErrorKind::Inconsistent("it was never mentioned")));
+    }
+    let log = LogNames::resume(containers, mentioned, (current, cursor));
+    Ok((LogState { replica, head, digest }, Names::resume(log, opaque), bound))
+}
+
+fn read_frontier(reader: &mut Reader<'_>, logs: &[(u32, u64, ReplicaId)]) -> Result<Vec<(Dot, u64)>, DecodeError> {
+    let mut frontier = Vec::new();
+    for _ in 0..reader.bounded("frontier length", logs.len() as u64)? {
+        let rank = reader.bounded("frontier log", logs.len().saturating_sub(1) as u64)?;
+        let (log, end, _) = logs[rank as usize];
+        let seq = reader.bounded("frontier operation", end.saturating_sub(1))? as u32;
+        frontier.push((Dot { log, seq }, reader.u64("depth")?));
+    }
+    if frontier.is_empty() && !logs.is_empty() {
+        return Err(reader.error("frontier length", DecodeErrorKind::Inconsistent("every history has an end")));
+    }
+    Ok(frontier)
+}
+
+/// Settles what a log means by the containers that it has mentioned.
+fn bind(names: &mut Names, bound: &[u64], handles: &[Handle]) -> Option<()> {
+    for (at, number) in bound.iter().enumerate() {
+        let binding = match number {
+            0 => Binding::Unbound,
+            1 => Binding::Refused(Applied::Invalid),
+            number => Binding::Bound(*handles.get(usize::try_from(number - 2).ok()?)?),
+        };
+        names.settle(at as u32 + 1, binding);
+    }
+    Some(())
+}
