@@ -230,6 +230,7 @@ pub(super) fn apply_body(
         }
         done += count;
     }
+    containers.settle();
     Some(ineffective)
 }
 

@@ -89,16 +89,17 @@ mod tests {
         let mut shown = Vec::new();
         for first in [a, b] {
             let (mut tree, mut events) = (TreeState::new(), Some(Vec::new()));
-            assert!(tree.create(&context(a, 0, 0), None, 0, &mut events));
-            assert!(tree.create(&context(a, 1, 1), None, 1, &mut events));
-            let x_below_y =
-                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(a, 2, 2), x, Some(y), 0, events);
-            let y_below_x =
-                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(b, 0, 2), y, Some(x), 0, events);
-            if first == a {
-                assert!(x_below_y(&mut tree, &mut events) && y_below_x(&mut tree, &mut events));
-            } else {
-                assert!(y_below_x(&mut tree, &mut events) && x_below_y(&mut tree, &mut events));
+            assert!(tree.create(&context(a, 0, 0), None, 0));
+            assert!(tree.create(&context(a, 1, 1), None, 1));
+            tree.settle(&mut events);
+            for log in [first, a + b - first] {
+                let valid = if log == a {
+                    tree.move_to(&context(a, 2, 2), x, Some(y), 0)
+                } else {
+                    tree.move_to(&context(b, 0, 2), y, Some(x), 0)
+                };
+                assert!(valid);
+                tree.settle(&mut events);
             }
             assert_eq!((tree.parent(x), tree.parent(y)), (Some(Some(y)), Some(None)));
             shown.push((tree.children(None).collect::<Vec<_>>(), events.map_or(0, |events| events.len())));
