@@ -41,8 +41,16 @@ struct Node {
     played: Spot,
     /// Where the view has it.
     shown: Spot,
+    /// Whether the moves have put it in the trash, and how deep: only while changes are shown.
+    rank: Option<(bool, u32)>,
     /// The slots of its children, once it had any.
     slots: Option<Box<Sequence>>,
+}
+
+impl Node {
+    fn new(dot: Dot) -> Self {
+        Self { dot, played: Spot::TRASH, shown: Spot::TRASH, rank: None, slots: None }
+    }
 }
 
 /// A move in the log of all moves.
@@ -73,7 +81,7 @@ pub(crate) struct TreeState {
 
 impl TreeState {
     pub(crate) fn new() -> Self {
-        let bare = Node { dot: Dot::NONE, played: Spot::TRASH, shown: Spot::TRASH, slots: None };
+        let bare = Node::new(Dot::NONE);
         Self {
             nodes: vec![bare.clone(), bare],
             numbers: OrdMap::new(),
@@ -91,7 +99,7 @@ impl TreeState {
             return false;
         }
         let node = self.nodes.len() as u32;
-        self.nodes.push(Node { dot: context.dot, played: Spot::TRASH, shown: Spot::TRASH, slots: None });
+        self.nodes.push(Node::new(context.dot));
         self.numbers.insert(context.dot, node);
         self.slots.insert(context.dot, node);
         self.log(context, node, Spot { parent, slot: context.dot });
@@ -152,7 +160,9 @@ impl TreeState {
         while self.played < end {
             let Move { node, to, .. } = self.moves[self.played];
             self.moves[self.played].from = self.nodes[node as usize].played;
-            if to.parent == TRASH || !self.is_below(to.parent, node, |node| node.played.parent) {
+            // Nothing is below a node that is only made now.
+            let made_now = to.slot == self.nodes[node as usize].dot;
+            if to.parent == TRASH || made_now || !self.is_below(to.parent, node, |node| node.played.parent) {
                 self.nodes[node as usize].played = to;
             }
             self.touched.push(node);

@@ -11,21 +11,32 @@ impl TreeState {
     /// Shows these nodes where the moves have put them.
     pub(super) fn show(&mut self, mut touched: Vec<u32>, events: &mut Option<Vec<Event>>) {
         touched.retain(|node| self.node(*node).shown != self.node(*node).played);
-        let mut ranked: Vec<(bool, u32, u32)> = touched.into_iter().map(|node| self.rank(node)).collect();
+        let mut climbed = Vec::new();
+        let rank = |node| (self.rank(node, &mut climbed), node);
+        let mut ranked: Vec<((bool, u32), u32)> = touched.into_iter().map(rank).collect();
+        climbed.into_iter().for_each(|node| self.nodes[node as usize].rank = None);
         ranked.sort_unstable();
-        for (leaves, _, node) in ranked {
+        for ((leaves, _), node) in ranked {
             self.show_one(node, leaves, events);
         }
     }
 
-    /// Whether the node ends in the trash, how deep, and its number.
-    fn rank(&self, node: u32) -> (bool, u32, u32) {
-        let (mut at, mut depth) = (node, 0);
-        while at != TOP && at != TRASH {
+    /// Whether the node ends in the trash, and how deep. Notes it on the nodes climbed over, so that none is climbed twice.
+    fn rank(&mut self, node: u32, climbed: &mut Vec<u32>) -> (bool, u32) {
+        let (start, mut at) = (climbed.len(), node);
+        let (leaves, mut depth) = loop {
+            match self.node(at).rank {
+                _ if at == TOP || at == TRASH => break (at == TRASH, 0),
+                Some(rank) => break rank,
+                None => climbed.push(at),
+            }
             at = self.node(at).played.parent;
+        };
+        for below in climbed[start..].iter().rev() {
             depth += 1;
+            self.nodes[*below as usize].rank = Some((leaves, depth));
         }
-        (at == TRASH, depth, node)
+        (leaves, depth)
     }
 
     fn node(&self, number: u32) -> &Node {
