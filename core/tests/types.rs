@@ -1,7 +1,11 @@
 //! Trees, bounded counters and sets in which removals win, as an application sees them. Not here: their laws under all
 //! orders of delivery (`fuzz`).
 
+use selvedge::clock::Hlc;
 use selvedge::doc::{EditError, PatchKind, PathItem};
+use selvedge::op::{
+    Batch, BodyWriter, Change, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun, ROOT, Segment, put_frame,
+};
 use selvedge::{ContainerKind, Doc, OpId, ReplicaId, VersionVector};
 use serde_json::json;
 
@@ -152,6 +156,35 @@ fn in_a_remove_wins_set_an_addition_must_have_seen_the_removal() -> Outcome {
     assert_eq!(docs[0].kind(handle), ContainerKind::RemoveWinsSet);
     let refused = docs[0].change(|tx| tx.set_at(handle)?.add(ContainerKind::Map));
     assert_eq!(refused, Err(EditError::ContainerInSet));
+    Ok(())
+}
+
+/// A log that makes every node below the one before, and then moves the first below the last. Bug class H.
+#[test]
+fn a_bottomless_tree_costs_neither_the_stack_nor_the_day() -> Outcome {
+    const DEPTH: u32 = 100_000;
+    let (mut names, mut writer, mut head) = (LogNames::default(), BodyWriter::default(), LogHead::default());
+    let key = Key::Name("files".to_owned());
+    let tree = names.declare(ContainerDecl { parent: ROOT, key, kind: ContainerKind::Tree });
+    let node = |seq| ElementRef { name: 0, seq };
+    for seq in 0..DEPTH {
+        writer.push(&mut names, tree, &OpRun::TreeCreate { parent: seq.checked_sub(1).map(node), pos: 0 });
+    }
+    writer.push(&mut names, tree, &OpRun::TreeMove { node: node(0), parent: Some(node(DEPTH - 1)), pos: 0 });
+    let (ops, mut bytes, mut frames) = (u64::from(writer.ops()), Vec::new(), Vec::new());
+    let body = writer.finish(&mut names).to_vec();
+    head.write(&Change { hlc: Hlc::ZERO, deps: &[], message: None, ops, body: &body }, &mut bytes);
+    put_frame(&mut frames, &bytes);
+    let mut doc = Doc::new(ReplicaId::from(2));
+    doc.record_patches(true);
+    let segments = vec![Segment { replica: ReplicaId::from(1), first_seq: 0, frames }];
+    assert!(doc.import_batch(&Batch { segments })?.invalid.is_empty());
+    assert_eq!(doc.tree("files").nodes().len(), DEPTH as usize);
+    assert_eq!(doc.to_json()["files"].as_array().map(Vec::len), Some(DEPTH as usize));
+    let first = OpId { replica: ReplicaId::from(1), seq: 0 };
+    doc.change(|tx| tx.tree("files").remove(first))?;
+    doc.change(|tx| tx.tree("files").move_to(first, None, 0))?;
+    assert_eq!(doc.take_patches().len(), 2 * DEPTH as usize + 1);
     Ok(())
 }
 

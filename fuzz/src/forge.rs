@@ -331,7 +331,10 @@ fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
                     (ForgedKey::Element(u8::arbitrary(g), below(g, 8) as u8), ContainerKind::ALL[below(g, 2)]);
                 (op.declare, op.what) = (Some((1, key, inside)), 8);
             } else if kind == ContainerKind::Tree {
-                (op.pos, op.element.1, op.len) = (below(g, 3) as u8, below(g, 8) as u8, below(g, 6) as u8);
+                // Nodes at the top to begin with, and then moves of few nodes among each other.
+                (op.pos, op.len) = (if first { 0 } else { below(g, 3) as u8 }, 1 + below(g, 4) as u8);
+                (op.element.1, op.len) = (below(g, 3) as u8, if first { 1 } else { op.len });
+                op.what = if first { codes[0] } else { op.what };
             } else if first && matches!(kind, ContainerKind::Text | ContainerKind::List) {
                 // Something to begin with.
                 (op.what, op.pos, op.len) = (codes[0] + if kind == ContainerKind::List { 2 } else { 0 }, 0, 3);

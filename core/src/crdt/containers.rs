@@ -135,12 +135,21 @@ pub(crate) struct Containers {
     tracked: bool,
     /// The container that was asked for by name last.
     recent: Handle,
+    /// Trees that operations were applied to since they were settled; one may be named twice.
+    unsettled: Vec<Handle>,
 }
 
 impl Containers {
     pub(crate) fn new() -> Self {
         let root = Container::new(Handle::ROOT, Spot::Name(String::new()), ContainerKind::Map, 0, false);
-        Self { all: vec![root], events: None, local: false, tracked: false, recent: Handle::ROOT }
+        Self {
+            all: vec![root],
+            events: None,
+            local: false,
+            tracked: false,
+            recent: Handle::ROOT,
+            unsettled: Vec::new(),
+        }
     }
 
     /// Empties every container; handles stay. `tracked` tells whether texts are to know who wrote what.
@@ -292,6 +301,9 @@ impl Containers {
         if let OpRun::Unknown { .. } = run {
             return Applied::Unknown;
         }
+        if let Content::Tree(_) = self.content(handle) {
+            return self.apply_tree(context, handle, &run, element);
+        }
         if let Content::Text(_) = self.content(handle) {
             return match run {
                 OpRun::TextInsert { pos, text, .. } => self.apply_text(context, handle, TextRun::Insert { pos, text }),
@@ -317,19 +329,6 @@ impl Containers {
             (Content::List(list), OpRun::ListSet { element: set, value }) => {
                 element(set).is_some_and(|set| list.set(context, set, value, &mut events)).into()
             }
-            (Content::Tree(tree), OpRun::TreeCreate { parent, pos }) => match parent.map(element) {
-                Some(None) => Applied::Invalid,
-                parent => tree.create(context, parent.flatten(), pos, &mut events).into(),
-            },
-            (Content::Tree(tree), OpRun::TreeMove { node, parent, pos }) => {
-                match (element(node), parent.map(element)) {
-                    (None, _) | (_, Some(None)) => Applied::Invalid,
-                    (Some(node), parent) => tree.move_to(context, node, parent.flatten(), pos, &mut events).into(),
-                }
-            }
-            (Content::Tree(tree), OpRun::TreeDelete { node }) => {
-                element(node).is_some_and(|node| tree.delete(context, node, &mut events)).into()
-            }
             (content, run) => match apply_single(content, context, run) {
                 Some(event) => {
                     events.iter_mut().for_each(|events| events.extend(event.clone()));
@@ -345,6 +344,45 @@ impl Containers {
             mentioned.make(self, handle);
         }
         applied
+    }
+
+    /// Applies a run to a tree, which shows what it did once it is settled.
+    fn apply_tree(
+        &mut self,
+        context: &Context<'_>,
+        handle: Handle,
+        run: &OpRun<'_>,
+        element: impl Fn(ElementRef) -> Option<Dot>,
+    ) -> Applied {
+        let Content::Tree(tree) = &mut self.all[handle.0 as usize].content else { return Applied::Invalid };
+        // A parent that is not known is no parent; no parent given is the top.
+        let above = |parent: &Option<ElementRef>| parent.map_or(Some(None), |parent| element(parent).map(Some));
+        let valid = match run {
+            OpRun::TreeCreate { parent, pos } => above(parent).is_some_and(|parent| tree.create(context, parent, *pos)),
+            OpRun::TreeMove { node, parent, pos } => {
+                let named = element(*node).zip(above(parent));
+                named.is_some_and(|(node, parent)| tree.move_to(context, node, parent, *pos))
+            }
+            OpRun::TreeDelete { node } => element(*node).is_some_and(|node| tree.delete(context, node)),
+            _ => false,
+        };
+        if valid && self.unsettled.last() != Some(&handle) {
+            self.unsettled.push(handle);
+        }
+        valid.into()
+    }
+
+    /// Settles the trees that operations were applied to: behind every change, and behind every edit made here.
+    pub(crate) fn settle(&mut self) {
+        for handle in std::mem::take(&mut self.unsettled) {
+            let mut events = self.events.is_some().then(Vec::new);
+            if let Content::Tree(tree) = self.content_mut(handle) {
+                tree.settle(&mut events);
+            }
+            if let Some(events) = events {
+                self.tell(handle, events);
+            }
+        }
     }
 
     /// Applies a run to a text.

@@ -3,9 +3,10 @@
 //! Every operation moves a node: out of nowhere (create), under a parent (move), into the trash (delete). All copies play the
 //! moves in one order, by (depth, replica), and a move that would put a node below itself has no effect there. One that arrives
 //! late is put in its place: what is behind it is taken back and played again, which are operations concurrent with it only
-//! (Kleppmann et al., "A highly-available move operation for replicated trees", 2021). Children stand in a sequence of slots;
-//! each move opens one, and the one of the node's last effective move is shown. Always holds: between operations the shown tree
-//! equals the played one, and it is a tree. Not here: what is in a node (a map, `containers`).
+//! (Kleppmann et al., "A highly-available move operation for replicated trees", 2021), once for all the moves of a change.
+//! Children stand in a sequence of slots; each move opens one, and the one of the node's last effective move is shown. Always
+//! holds: once settled, the shown tree is what all moves make, and it is a tree. Not here: what is in a node (a map,
+//! `containers`).
 
 mod show;
 
@@ -40,8 +41,16 @@ struct Node {
     played: Spot,
     /// Where the view has it.
     shown: Spot,
+    /// Whether the moves have put it in the trash, and how deep: only while changes are shown.
+    rank: Option<(bool, u32)>,
     /// The slots of its children, once it had any.
     slots: Option<Box<Sequence>>,
+}
+
+impl Node {
+    fn new(dot: Dot) -> Self {
+        Self { dot, played: Spot::TRASH, shown: Spot::TRASH, rank: None, slots: None }
+    }
 }
 
 /// A move in the log of all moves.
@@ -64,43 +73,41 @@ pub(crate) struct TreeState {
     slots: OrdMap<Dot, u32>,
     /// In their order.
     moves: Vec<Move>,
+    /// How many of them are played; those behind are taken back until the tree is settled.
+    played: usize,
+    /// The nodes that moves were played or taken back of since then.
+    touched: Vec<u32>,
 }
 
 impl TreeState {
     pub(crate) fn new() -> Self {
-        let bare = Node { dot: Dot::NONE, played: Spot::TRASH, shown: Spot::TRASH, slots: None };
-        Self { nodes: vec![bare.clone(), bare], numbers: OrdMap::new(), slots: OrdMap::new(), moves: Vec::new() }
+        let bare = Node::new(Dot::NONE);
+        Self {
+            nodes: vec![bare.clone(), bare],
+            numbers: OrdMap::new(),
+            slots: OrdMap::new(),
+            moves: Vec::new(),
+            played: 0,
+            touched: Vec::new(),
+        }
     }
 
     /// Makes a node; `false` if the operation has not seen the parent or there is no such position.
-    pub(crate) fn create(
-        &mut self,
-        context: &Context<'_>,
-        parent: Option<Dot>,
-        pos: u32,
-        events: &mut Option<Vec<Event>>,
-    ) -> bool {
+    pub(crate) fn create(&mut self, context: &Context<'_>, parent: Option<Dot>, pos: u32) -> bool {
         let Some(parent) = self.seen(context, parent) else { return false };
         if !self.open_slot(context, parent, pos) {
             return false;
         }
         let node = self.nodes.len() as u32;
-        self.nodes.push(Node { dot: context.dot, played: Spot::TRASH, shown: Spot::TRASH, slots: None });
+        self.nodes.push(Node::new(context.dot));
         self.numbers.insert(context.dot, node);
         self.slots.insert(context.dot, node);
-        self.play(context, node, Spot { parent, slot: context.dot }, events);
+        self.log(context, node, Spot { parent, slot: context.dot });
         true
     }
 
     /// Moves a node; `false` if the operation has not seen it or the parent, or there is no such position.
-    pub(crate) fn move_to(
-        &mut self,
-        context: &Context<'_>,
-        node: Dot,
-        parent: Option<Dot>,
-        pos: u32,
-        events: &mut Option<Vec<Event>>,
-    ) -> bool {
+    pub(crate) fn move_to(&mut self, context: &Context<'_>, node: Dot, parent: Option<Dot>, pos: u32) -> bool {
         let (Some(node), Some(parent)) = (self.seen(context, Some(node)), self.seen(context, parent)) else {
             return false;
         };
@@ -108,14 +115,14 @@ impl TreeState {
             return false;
         }
         self.slots.insert(context.dot, node);
-        self.play(context, node, Spot { parent, slot: context.dot }, events);
+        self.log(context, node, Spot { parent, slot: context.dot });
         true
     }
 
     /// Moves a node into the trash; `false` if the operation has not seen it.
-    pub(crate) fn delete(&mut self, context: &Context<'_>, node: Dot, events: &mut Option<Vec<Event>>) -> bool {
+    pub(crate) fn delete(&mut self, context: &Context<'_>, node: Dot) -> bool {
         let Some(node) = self.seen(context, Some(node)) else { return false };
-        self.play(context, node, Spot::TRASH, events);
+        self.log(context, node, Spot::TRASH);
         true
     }
 
@@ -133,23 +140,40 @@ impl TreeState {
         slots.insert(context.dot, pos, 1, true, context.logs).is_some()
     }
 
-    /// Puts a move in its place in the log and shows what follows from it.
-    fn play(&mut self, context: &Context<'_>, node: u32, to: Spot, events: &mut Option<Vec<Event>>) {
+    /// Puts a move in its place in the log, with those before it played and those behind it taken back.
+    fn log(&mut self, context: &Context<'_>, node: u32, to: Spot) {
         let replica = context.logs.replica(context.dot.log);
         let key = (context.lamport, replica);
         let at = self.moves.partition_point(|other| (other.lamport, other.replica) < key);
-        for later in self.moves[at..].iter().rev() {
-            self.nodes[later.node as usize].played = later.from;
+        self.play(at);
+        while self.played > at {
+            self.played -= 1;
+            let Move { node, from, .. } = self.moves[self.played];
+            self.nodes[node as usize].played = from;
+            self.touched.push(node);
         }
         self.moves.insert(at, Move { lamport: context.lamport, replica, node, to, from: Spot::TRASH });
-        for index in at..self.moves.len() {
-            let Move { node, to, .. } = self.moves[index];
-            self.moves[index].from = self.nodes[node as usize].played;
-            if to.parent == TRASH || !self.is_below(to.parent, node, |node| node.played.parent) {
+    }
+
+    /// Plays moves up to number `end`.
+    fn play(&mut self, end: usize) {
+        while self.played < end {
+            let Move { node, to, .. } = self.moves[self.played];
+            self.moves[self.played].from = self.nodes[node as usize].played;
+            // Nothing is below a node that is only made now.
+            let made_now = to.slot == self.nodes[node as usize].dot;
+            if to.parent == TRASH || made_now || !self.is_below(to.parent, node, |node| node.played.parent) {
                 self.nodes[node as usize].played = to;
             }
+            self.touched.push(node);
+            self.played += 1;
         }
-        let mut touched: Vec<u32> = self.moves[at..].iter().map(|one| one.node).collect();
+    }
+
+    /// Plays what is taken back, and shows the tree that this makes. To be called before anybody reads.
+    pub(crate) fn settle(&mut self, events: &mut Option<Vec<Event>>) {
+        self.play(self.moves.len());
+        let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
         self.show(touched, events);

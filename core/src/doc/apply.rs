@@ -258,6 +258,7 @@ pub(super) fn apply_body(
         }
         done += count;
     }
+    containers.settle();
     Some(ineffective)
 }
 

@@ -183,6 +183,7 @@ impl Doc {
         let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
         let applied = self.containers.apply(&context, handle, run, element);
         debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
+        self.containers.settle();
         Ok(dot)
     }
 

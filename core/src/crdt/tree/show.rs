@@ -11,21 +11,32 @@ impl TreeState {
     /// Shows these nodes where the moves have put them.
     pub(super) fn show(&mut self, mut touched: Vec<u32>, events: &mut Option<Vec<Event>>) {
         touched.retain(|node| self.node(*node).shown != self.node(*node).played);
-        let mut ranked: Vec<(bool, u32, u32)> = touched.into_iter().map(|node| self.rank(node)).collect();
+        let mut climbed = Vec::new();
+        let rank = |node| (self.rank(node, &mut climbed), node);
+        let mut ranked: Vec<((bool, u32), u32)> = touched.into_iter().map(rank).collect();
+        climbed.into_iter().for_each(|node| self.nodes[node as usize].rank = None);
         ranked.sort_unstable();
-        for (leaves, _, node) in ranked {
+        for ((leaves, _), node) in ranked {
             self.show_one(node, leaves, events);
         }
     }
 
-    /// Whether the node ends in the trash, how deep, and its number.
-    fn rank(&self, node: u32) -> (bool, u32, u32) {
-        let (mut at, mut depth) = (node, 0);
-        while at != TOP && at != TRASH {
+    /// Whether the node ends in the trash, and how deep. Notes it on the nodes climbed over, so that none is climbed twice.
+    fn rank(&mut self, node: u32, climbed: &mut Vec<u32>) -> (bool, u32) {
+        let (start, mut at) = (climbed.len(), node);
+        let (leaves, mut depth) = loop {
+            match self.node(at).rank {
+                _ if at == TOP || at == TRASH => break (at == TRASH, 0),
+                Some(rank) => break rank,
+                None => climbed.push(at),
+            }
             at = self.node(at).played.parent;
+        };
+        for below in climbed[start..].iter().rev() {
             depth += 1;
+            self.nodes[*below as usize].rank = Some((leaves, depth));
         }
-        (at == TRASH, depth, node)
+        (leaves, depth)
     }
 
     fn node(&self, number: u32) -> &Node {
@@ -89,16 +100,17 @@ mod tests {
         let mut shown = Vec::new();
         for first in [a, b] {
             let (mut tree, mut events) = (TreeState::new(), Some(Vec::new()));
-            assert!(tree.create(&context(a, 0, 0), None, 0, &mut events));
-            assert!(tree.create(&context(a, 1, 1), None, 1, &mut events));
-            let x_below_y =
-                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(a, 2, 2), x, Some(y), 0, events);
-            let y_below_x =
-                |tree: &mut TreeState, events: &mut _| tree.move_to(&context(b, 0, 2), y, Some(x), 0, events);
-            if first == a {
-                assert!(x_below_y(&mut tree, &mut events) && y_below_x(&mut tree, &mut events));
-            } else {
-                assert!(y_below_x(&mut tree, &mut events) && x_below_y(&mut tree, &mut events));
+            assert!(tree.create(&context(a, 0, 0), None, 0));
+            assert!(tree.create(&context(a, 1, 1), None, 1));
+            tree.settle(&mut events);
+            for log in [first, a + b - first] {
+                let valid = if log == a {
+                    tree.move_to(&context(a, 2, 2), x, Some(y), 0)
+                } else {
+                    tree.move_to(&context(b, 0, 2), y, Some(x), 0)
+                };
+                assert!(valid);
+                tree.settle(&mut events);
             }
             assert_eq!((tree.parent(x), tree.parent(y)), (Some(Some(y)), Some(None)));
             shown.push((tree.children(None).collect::<Vec<_>>(), events.map_or(0, |events| events.len())));
