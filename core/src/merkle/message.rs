@@ -48,7 +48,7 @@ pub(super) enum Answer {
 /// What the responder has below a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Below {
-    Hashes(Hashes),
+    Hashes(Box<Hashes>),
     /// Few documents: their ids and tags.
     Items(Vec<(Id, u32)>),
 }
@@ -252,7 +252,7 @@ fn below(reader: &mut Reader<'_>) -> Result<(Prefix, Below), DecodeError> {
     let head = reader.u8("prefix")?;
     let prefix = prefix(reader, u32::from(head >> 1))?;
     if head & 1 == 0 {
-        return Ok((prefix, Below::Hashes(hashes(reader)?)));
+        return Ok((prefix, Below::Hashes(Box::new(hashes(reader)?))));
     }
     let least = ID_BYTES - prefix.depth as usize / 2 + 4;
     let items = list(reader, "items", usize::MAX, least, |reader| {
@@ -319,7 +319,7 @@ mod tests {
             (Answer::Changed { cursor, more: true, names: names.clone() }, 19),
             (Answer::Symbols { cursor, documents: 5, from: 2, symbols: vec![Symbol::from(Item([3; 16]))] }, 34),
             (Answer::Names(names), 9),
-            (Answer::Below(vec![(Prefix::ALL, Below::Hashes([8; FAN])), (deep, items)]), 89),
+            (Answer::Below(vec![(Prefix::ALL, Below::Hashes(Box::new([8; FAN]))), (deep, items)]), 89),
         ];
         for (answer, len) in answers {
             let bytes = answer.encode();

@@ -76,7 +76,7 @@ pub(super) fn hashes(collection: &mut Collection, prefix: Prefix, nonce: u64) ->
 
 fn below(collection: &mut Collection, prefix: Prefix, nonce: u64) -> (Prefix, Below) {
     if collection.tree.count_at_most(prefix) > LEAF && prefix.depth < MAX_DEPTH {
-        return (prefix, Below::Hashes(hashes(collection, prefix, nonce)));
+        return (prefix, Below::Hashes(Box::new(hashes(collection, prefix, nonce))));
     }
     let slots = collection.tree.slots(prefix).into_iter();
     let items = slots.map(|slot| collection.tree.items()[slot as usize]).map(|item| (item.id(), item.tag(nonce)));

@@ -154,7 +154,7 @@ fn a_responder_that_lies_is_left() {
     use super::tree::Prefix;
     let mut ours = collection(100);
     let cursor = Cursor { epoch: 4, seq: 9 };
-    let parts = |prefix| Answer::Below(vec![(prefix, Below::Hashes([1; 16]))]).encode();
+    let parts = |prefix| Answer::Below(vec![(prefix, Below::Hashes(Box::new([1; 16])))]).encode();
     let (mut initiator, _) = Initiator::hello(&mut ours, None, 1);
     assert!(initiator.receive(&mut ours, &parts(Prefix::ALL.child(1))).is_err());
     let (mut initiator, _) = Initiator::audit(&mut ours, 1);
