@@ -83,3 +83,39 @@ pub(super) fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_that_are_equal_by_chance_differ_for_another_nonce() {
+        let hashes: Vec<Hash> = (0..1_000_u32).map(|number| Key([1; 32]).hash(&number.to_le_bytes())).collect();
+        for hash in &hashes {
+            assert_ne!(short(hash, 1), short(hash, 2));
+        }
+        // Two hashes with one short form, made by turning `mix` round for one nonce.
+        let (one, nonce) = (Item(hashes[0]), 7);
+        let (high, low) = one.halves();
+        let other_low = mix((high ^ 1) ^ nonce) ^ mix(high ^ nonce) ^ low;
+        let other = Item((u128::from(high ^ 1) << 64 | u128::from(other_low)).to_be_bytes());
+        assert_eq!(one.tag(nonce), other.tag(nonce));
+        assert_ne!(one.tag(nonce + 1), other.tag(nonce + 1));
+        assert_eq!((short(&[0; 16], 1), short(&[0; 16], 2)), (0, 0));
+    }
+
+    #[test]
+    fn an_edit_leaves_the_place_and_the_key_decides_about_it() {
+        let [one, other] = ["one", "other"].map(|name| DocName::new(name).expect("a good name"));
+        let item = |key: u8, doc: &DocName, state: u8| {
+            let key = Key([key; 32]);
+            key.item(key.id(doc), doc, &[state; 16])
+        };
+        assert_eq!(item(1, &one, 1).id(), item(1, &one, 2).id());
+        assert_ne!(item(1, &one, 1), item(1, &one, 2));
+        for different in [item(1, &other, 1), item(2, &one, 1)] {
+            assert_ne!(item(1, &one, 1).id(), different.id());
+            assert_ne!(item(1, &one, 1).halves().1, different.halves().1);
+        }
+    }
+}

@@ -97,10 +97,10 @@ pub(super) fn peel(mut symbols: Vec<Symbol>) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     while let Some(at) = pure.pop() {
         let symbol = symbols[at];
-        let item = symbol.item();
-        if !symbol.is_pure() || !mapped(item, end).any(|other| other == at) {
+        if !symbol.is_pure() {
             continue;
         }
+        let item = symbol.item();
         items.push(item);
         if items.len() > end {
             // Each symbol gives one item at most, unless somebody made them up.
