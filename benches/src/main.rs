@@ -49,12 +49,6 @@ fn root() -> &'static Path {
 
 fn args() -> Result<Option<Args>> {
     let mut given = env::args().skip(1);
-    match given.next().as_deref() {
-        Some("edit") => {}
-        Some("--help" | "-h") => return Ok(None),
-        Some(other) => bail!("there is no bench `{other}`\n{USAGE}"),
-        None => bail!("which bench?\n{USAGE}"),
-    }
     let settings = Settings { rounds: 5, cap: Duration::from_secs(60) };
     let out = root().join("target/bench/edit.json");
     let mut args = Args { settings, peers: None, out, traces: Vec::new() };

@@ -38,10 +38,10 @@ impl Held {
     /// # Errors
     /// If a change does not fit the log that it claims to continue; nothing was taken in.
     pub fn arrive(&mut self, batch: &Batch) -> Result<usize, DecodeError> {
-        let appended = self.logs.append(batch)?;
+        let appended = self.logs.append(batch)?.unwrap_or_default();
         for change in appended.changes {
             let replica = self.logs.replica(change.first.log);
-            let message = change.header.message(self.logs.change(change.first.log, change.index)).map(str::to_owned);
+            let message = change.header.message(self.logs.bytes(&change)).map(str::to_owned);
             let deps = change.header.deps.iter().map(|dep| (dep.replica, dep.end)).collect();
             let queue = self.queues.entry(replica).or_default();
             if queue.changes.is_empty() {

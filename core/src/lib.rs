@@ -4,8 +4,8 @@
 //! that the same inputs give the same bytes, natively and in wasm. Drivers (the native client, the relay, the browser
 //! package) bring sockets and disks.
 //!
-//! Modules import one way only: `ordered → id → clock → codec → op → graph`, from there `crdt → doc` and `sync`;
-//! `store` uses only `codec` and `op`. `tests/tidy.rs` holds that.
+//! Modules import one way only: `ordered → id → clock → codec → op → graph`, from there `crdt → doc` and
+//! `merkle → sync`; `store` uses only `codec` and `op`. `tests/tidy.rs` holds that.
 
 pub mod clock;
 pub mod codec;
@@ -13,6 +13,7 @@ mod crdt;
 pub mod doc;
 pub mod graph;
 pub mod id;
+pub mod merkle;
 pub mod op;
 mod ordered;
 pub mod store;

@@ -1,5 +1,7 @@
 //! The sync engine from outside: two or more engines over wires in memory, with opaque logs for documents.
 
+#[path = "sync/collections.rs"]
+mod collections;
 #[path = "sync/faults.rs"]
 mod faults;
 #[path = "sync/net.rs"]

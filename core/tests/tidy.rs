@@ -17,7 +17,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("graph", &["ordered", "id", "clock", "codec", "op"]),
     ("crdt", &["ordered", "id", "clock", "codec", "op", "graph"]),
     ("doc", &["ordered", "id", "clock", "codec", "op", "graph", "crdt"]),
-    ("sync", &["ordered", "id", "clock", "codec", "op", "graph"]),
+    ("merkle", &["ordered", "id", "codec"]),
+    ("sync", &["ordered", "id", "clock", "codec", "op", "graph", "merkle"]),
     ("store", &["ordered", "id", "codec", "op"]),
 ];
 

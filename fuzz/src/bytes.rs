@@ -1,7 +1,7 @@
 //! Hostile bytes: envelopes with the checksum made right, mutations of good bytes, and what must hold of a document that
 //! was given any of them.
 
-use selvedge::codec::checksum;
+use selvedge::codec::{Reader, checksum, put_u64};
 use selvedge::{ContainerKind, Doc, EditError, ReplicaId, VersionVector};
 
 /// An update that holds `payload`, uncompressed.
@@ -14,17 +14,24 @@ pub fn document(payload: &[u8]) -> Vec<u8> {
     envelope(b"SLVd", 0, payload)
 }
 
-/// An envelope with a right checksum around anything.
-pub fn envelope(magic: &[u8; 4], compression: u8, payload: &[u8]) -> Vec<u8> {
-    let body = [&[compression], payload].concat();
-    [&magic[..], &[1], &checksum(&body), &body].concat()
+/// A file of one block with a right checksum around anything.
+pub fn envelope(magic: &[u8; 4], block: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = [&magic[..], &[1, block], &checksum(payload)].concat();
+    put_u64(&mut out, payload.len() as u64);
+    out.extend_from_slice(payload);
+    out
 }
 
-/// Makes the checksum of an envelope right, if there is room for one.
+/// Makes the checksums of a file's blocks right, as far as there are whole ones.
 pub fn fix_checksum(bytes: &mut [u8]) {
-    if bytes.len() >= 9 {
-        let sum = checksum(&bytes[9..]);
-        bytes[5..9].copy_from_slice(&sum);
+    let mut at = 5;
+    loop {
+        let mut reader = Reader::new(bytes.get(at + 5..).unwrap_or_default());
+        let Ok(content) = reader.bytes("block") else { return };
+        let sum = checksum(content);
+        let end = at + 5 + reader.offset();
+        bytes[at + 1..at + 5].copy_from_slice(&sum);
+        at = end;
     }
 }
 

@@ -50,7 +50,13 @@ fn damaged_updates_harm_nobody() {
 fn damaged_documents(case: &Hostile) -> Result<(), String> {
     let mut bad = payload(case)?;
     mutate(&mut bad, &case.mutations);
-    for bytes in [document(&bad), document(&case.noise), case.noise.clone()] {
+    // A saved file, whose first block is the finished state.
+    let mut world = World::new(&case.script);
+    world.run(&case.script)?;
+    let mut saved = world.replicas[0].doc.save();
+    mutate(&mut saved, &case.mutations);
+    fix_checksum(&mut saved);
+    for bytes in [document(&bad), document(&case.noise), case.noise.clone(), saved] {
         if let Ok(mut doc) = Doc::load(ReplicaId::from(7), &bytes) {
             exercise(&mut doc)?;
         }

@@ -6,6 +6,7 @@
 
 use peak_alloc::PeakAlloc;
 use selvedge::codec::{Reader, put_bytes, put_u64};
+use selvedge::merkle::{Collection, Initiator};
 use selvedge::op::{Batch, LogHead, LogNames, Segment, columns};
 use selvedge::{Doc, ReplicaId};
 use selvedge_fuzz::bytes::{envelope, update};
@@ -172,10 +173,40 @@ fn compressed() {
     }
 }
 
+/// Answers of which each entry is as small as can be.
+fn answers() {
+    let mut collection = Collection::new([0; 32], 0);
+    let mut receive = |name: &str, answer: Vec<u8>, good: bool| {
+        let mut initiator = Initiator::audit(&mut collection, 0).0;
+        let peak = peak(|| assert_eq!(initiator.receive(&mut collection, &answer).is_ok(), good, "{name}"));
+        hold(name, answer.len(), DECODING, peak);
+    };
+    let (mut empty, prefixes) = (vec![5], 1 << 14);
+    put_u64(&mut empty, prefixes);
+    for digits in 0..prefixes {
+        empty.push(4 << 1 | 1);
+        put_u64(&mut empty, digits);
+        empty.push(0);
+    }
+    receive("prefixes without items", empty, false);
+    let (mut items, count) = (vec![5, 1, 1 << 1 | 1, 0], SIZE as u64 / 10);
+    put_u64(&mut items, count);
+    for id in 0..count {
+        items.extend_from_slice(&id.to_be_bytes()[2..]);
+        items.extend_from_slice(&[0; 4]);
+    }
+    receive("items", items, true);
+    let mut names = vec![4];
+    put_u64(&mut names, 1_024);
+    (0..1_024).for_each(|_| names.extend_from_slice(b"\x01x"));
+    receive("names", names, false);
+}
+
 #[test]
 fn hostile_bytes_cannot_ask_for_much_memory() {
     batches();
     headers();
     bodies();
     compressed();
+    answers();
 }

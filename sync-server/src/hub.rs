@@ -248,6 +248,8 @@ impl Hub {
                 Effect::Applied { doc, batch } => self.applied(&doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
+                // Nothing is asked about collections here, and none are compared (`Config::collections`).
+                Effect::Asked { .. } | Effect::Answered { .. } => {}
             }
         }
     }

@@ -310,7 +310,7 @@ fn unreadable(name: &DocName, number: usize, error: &DecodeError) -> JsValue {
 fn in_causal_order(batch: &Batch, before: &VersionVector, now: &VersionVector) -> Result<Batch, DecodeError> {
     let mut logs = Logs::new();
     let mut ordered = Batch::default();
-    for change in logs.append(batch)?.changes {
+    for change in logs.append(batch)?.unwrap_or_default().changes {
         let (replica, first_seq) = (logs.replica(change.first.log), u64::from(change.first.seq));
         let is_new = first_seq >= before.end(replica) && first_seq < now.end(replica);
         if !is_new {
@@ -320,7 +320,7 @@ fn in_causal_order(batch: &Batch, before: &VersionVector, now: &VersionVector) -
             ordered.segments.push(Segment { replica, first_seq, frames: Vec::new() });
         }
         if let Some(segment) = ordered.segments.last_mut() {
-            put_frame(&mut segment.frames, logs.change(change.first.log, change.index));
+            put_frame(&mut segment.frames, logs.bytes(&change));
         }
     }
     Ok(ordered)

@@ -55,6 +55,8 @@ impl Actor {
             Effect::Close { conn, code, text } => self.close_connection(conn, code, text),
             // Only acceptors authenticate, and only a relay serves and evicts documents by itself.
             Effect::Acked { .. } | Effect::Authenticate { .. } | Effect::Open { .. } | Effect::Evict { .. } => {}
+            // Nothing is asked about collections here, and none are compared (`Config::collections`).
+            Effect::Asked { .. } | Effect::Answered { .. } => {}
         }
     }
 

@@ -118,6 +118,11 @@ impl Logs {
         &self.logs[log as usize].head
     }
 
+    /// The bytes of change number `index` among those of log number `log` that are here.
+    pub fn change(&self, log: u32, index: usize) -> &[u8] {
+        self.logs[log as usize].change(index)
+    }
+
     /// The bytes of a change.
     pub fn bytes(&self, change: &LoggedChange) -> &[u8] {
         self.logs[change.first.log as usize].bytes(change.bytes.clone())
@@ -225,7 +230,8 @@ impl Logs {
         Ok(order)
     }
 
-    /// Takes in changes from anywhere. Returns `None` if that takes changes that were left in a file (`put_history`).
+    /// Takes in changes from anywhere. Returns `None` if that takes changes that were left in a file (`put_history`),
+    /// which happens only to logs that were started at a state (`start_at`).
     ///
     /// # Errors
     /// If a header is malformed or does not fit its log. Nothing was changed then.

@@ -32,9 +32,9 @@ pub(crate) enum Need {
 pub(crate) fn need(message: &Message<'_>) -> Need {
     match message {
         Message::Names(_) | Message::Ping => Need::Connection,
-        Message::Open(_) => Need::Dialer,
+        Message::Open(_) | Message::Question { .. } => Need::Dialer,
         Message::Opened(_) => Need::Answer,
-        Message::Offer { .. } => Need::Acceptor,
+        Message::Offer { .. } | Message::Answer { .. } => Need::Acceptor,
         Message::Refused { channel, .. } => Need::Channel(*channel),
         Message::Leave { channel } => Need::DialerChannel(*channel),
         Message::Digest { channel, .. } | Message::Resync { channel, .. } | Message::Ack { channel, .. } => {

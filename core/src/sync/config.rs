@@ -9,6 +9,9 @@ pub struct Config {
     /// Whether a peer may open documents that are not here yet: they are asked for with `Effect::Open` (a relay).
     /// Without it, only documents that the application has opened are shared.
     pub serve: bool,
+    /// Whether the driver answers questions about collections (`Effect::Asked`). Without it, peers are told that none
+    /// are compared here.
+    pub collections: bool,
     /// The bounds.
     pub limits: Limits,
     /// Program and version, told to peers for their logs.
@@ -18,13 +21,14 @@ pub struct Config {
 impl Config {
     /// An application that keeps documents of its own.
     pub fn client() -> Self {
-        Self { serve: false, limits: Limits::default(), agent: concat!("selvedge/", env!("CARGO_PKG_VERSION")).into() }
+        let agent = concat!("selvedge/", env!("CARGO_PKG_VERSION")).into();
+        Self { serve: false, collections: false, limits: Limits::default(), agent }
     }
 
     /// A relay: opens any document that a peer has rights for.
     pub fn relay() -> Self {
         let agent = concat!("selvedge-relay/", env!("CARGO_PKG_VERSION")).into();
-        Self { serve: true, limits: Limits::default(), agent }
+        Self { serve: true, collections: false, limits: Limits::default(), agent }
     }
 }
 

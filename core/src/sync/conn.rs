@@ -3,6 +3,8 @@
 //! Always holds: messages leave in the order in which they were pushed; a replica is named before it is used.
 //! Not here: what a channel's document has (`room`).
 
+use std::collections::VecDeque;
+
 use super::config::Limits;
 use super::input::{Grant, Link, Role};
 use super::message::{self, Greeting, MAX_MESSAGES_PER_FRAME, Message};
@@ -79,6 +81,10 @@ pub(crate) struct Conn {
     pub(crate) refused: OrdMap<DocName, Retry>,
     /// Documents that we refused and may offer later.
     pub(crate) unserved: OrdSet<DocName>,
+    /// The collection of the question that is not answered yet: ours, or the peer's if it dialed.
+    pub(crate) asked: Option<String>,
+    /// Questions of ours that come next, with their collections.
+    pub(crate) questions: VecDeque<(String, Vec<u8>)>,
     pub(crate) peer_max_bytes: u64,
     pub(crate) up_ms: u64,
     pub(crate) heard_ms: u64,
@@ -103,6 +109,8 @@ impl Conn {
             next_channel: 0,
             refused: OrdMap::new(),
             unserved: OrdSet::new(),
+            asked: None,
+            questions: VecDeque::new(),
             peer_max_bytes: u64::MAX,
             up_ms: now_ms,
             heard_ms: now_ms,

@@ -195,6 +195,25 @@ pub enum Effect {
         /// The new status.
         status: SyncStatus,
     },
+    /// A peer asks about a collection, all of which it may read: the documents whose names begin with this text.
+    /// Answer with `Input::Answer`; it asks nothing more before. Only with `Config::collections`.
+    Asked {
+        /// The connection.
+        conn: ConnId,
+        /// The collection.
+        collection: String,
+        /// The question, for `merkle::respond`.
+        question: Vec<u8>,
+    },
+    /// What a peer says of a collection that `Input::Ask` asked about.
+    Answered {
+        /// The connection.
+        conn: ConnId,
+        /// The collection.
+        collection: String,
+        /// The answer, for `merkle::Initiator::receive`; `None` if the peer does not compare the collection with us.
+        answer: Option<Vec<u8>>,
+    },
     /// Somebody's presence changed (`None`: it ended).
     Presence {
         /// The document.

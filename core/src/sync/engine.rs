@@ -4,6 +4,7 @@
 //! happened in between leaves in one frame per connection. Not here: what the parts do (the files beside `engine`).
 
 mod channel;
+mod compare;
 mod flush;
 mod greet;
 mod local;
@@ -83,6 +84,8 @@ impl Engine {
             Input::PersistFailed { token, reason } => self.persist_failed(token, &reason),
             Input::Loaded { token, batch } => self.loaded(token, batch),
             Input::LoadFailed { token, reason } => self.load_failed(token, &reason),
+            Input::Ask { conn, collection, question } => self.ask_about(conn, collection, question),
+            Input::Answer { conn, answer } => self.answer(conn, answer.as_deref()),
             Input::SetPresence { doc, key, value } => self.set_presence(&doc, key, value),
             Input::Woken => {}
         }

@@ -88,6 +88,12 @@ impl Grant {
         }
         rights
     }
+
+    /// Whether every document whose name begins with `prefix` may be read.
+    pub fn may_read_all(&self, prefix: &str) -> bool {
+        let covers = |rule: &GrantRule| rule.documents.strip_suffix('*').is_some_and(|stem| prefix.starts_with(stem));
+        self.rules.iter().any(|rule| rule.rights.read && covers(rule))
+    }
 }
 
 /// What the engine must know of a document: the ends of its logs.
@@ -195,6 +201,24 @@ pub enum Input {
         token: Token,
         /// Why.
         reason: String,
+    },
+    /// Ask the peer that we dialed about a collection: the documents whose names begin with this text (at most 256
+    /// bytes). The question is one of `merkle::Initiator`; `Effect::Answered` follows, unless the connection goes.
+    /// Questions of one connection are asked one after the other, from when its greeting is through.
+    Ask {
+        /// The connection.
+        conn: ConnId,
+        /// The collection.
+        collection: String,
+        /// The question.
+        question: Vec<u8>,
+    },
+    /// Answers `Effect::Asked`.
+    Answer {
+        /// The connection.
+        conn: ConnId,
+        /// What `merkle::respond` says; `None` if the collection is not compared here.
+        answer: Option<Vec<u8>>,
     },
     /// The application sets (or with `None` removes) a presence key of its own. Ignored if it is too long, one of more
     /// keys than `Limits::max_presence_per_owner`, or if the document was opened without a presence owner.

@@ -207,6 +207,18 @@ pub(crate) enum Message<'a> {
     },
     /// Nothing to say, but here.
     Ping,
+    /// What the dialer wants to know of a collection: of the documents whose names begin with this text.
+    Question {
+        collection: &'a str,
+        #[serde(borrow)]
+        question: Blob<'a>,
+    },
+    /// What the acceptor says of it; nothing if it compares no collections, or not with these rights.
+    Answer {
+        collection: &'a str,
+        #[serde(borrow)]
+        answer: Option<Blob<'a>>,
+    },
 }
 
 /// A frame, decoded.

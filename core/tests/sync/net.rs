@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use selvedge::clock::Hlc;
 use selvedge::graph::Logs;
+use selvedge::merkle::{Collection, respond};
 use selvedge::op::{Batch, Change, Dep};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, SyncStatus, Token};
 use selvedge::{DocName, ReplicaId, VersionVector};
@@ -28,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) slow_loads: bool,
     loads: Vec<(Token, DocName, VersionVector)>,
     pub(crate) grants: BTreeMap<String, Result<Grant, String>>,
+    /// The documents on the disk, for questions about them.
+    pub(crate) collection: Collection,
     /// Every effect, in order.
     pub(crate) effects: Vec<Effect>,
     pub(crate) replica: ReplicaId,
@@ -70,6 +73,7 @@ impl Net {
             slow_loads: false,
             loads: Vec::new(),
             grants: BTreeMap::new(),
+            collection: Collection::new([3; 32], index as u64),
             effects: Vec::new(),
             replica: ReplicaId::from(index as u128 + 1),
             writers: BTreeMap::new(),
@@ -326,7 +330,19 @@ impl Peer {
                 assert!(!appended.changes.is_empty() && !new.is_empty(), "applied changes are new");
                 Vec::new()
             }
+            Effect::Asked { conn, question, .. } => {
+                self.refresh_collection();
+                vec![Input::Answer { conn, answer: respond(&mut self.collection, &question).ok() }]
+            }
             _ => Vec::new(),
+        }
+    }
+
+    /// Brings the collection up to what is on the disk.
+    pub(crate) fn refresh_collection(&mut self) {
+        for (name, records) in &self.disk {
+            let digest = state_of(&read_disk(Some(records))).digest();
+            self.collection.update(name, &digest);
         }
     }
 

@@ -92,6 +92,7 @@ impl Engine {
         conn.peer_max_bytes = welcome.max_message_bytes;
         let docs: Vec<DocName> = self.rooms.keys().cloned().collect();
         docs.iter().for_each(|doc| self.ask(id, doc));
+        self.send_question(id);
         self.timers.at_latest(Owner::Conn(id), self.conns[&id].due_ms(&self.config.limits));
     }
 

@@ -123,6 +123,10 @@ impl Engine {
                 let said = Said { clock, user: user.map(str::to_owned), value: value.map(|value| value.0.to_vec()) };
                 self.on_presence(id, &doc, owner, key, said)
             }
+            (Message::Question { collection, question }, _) => self.on_question(id, collection, question.0),
+            (Message::Answer { collection, answer }, _) => {
+                self.on_answer(id, collection, answer.map(|answer| answer.0))
+            }
             (Message::Ping, _) => {
                 let half = self.config.limits.ping_after_ms / 2;
                 let now_ms = self.now_ms;

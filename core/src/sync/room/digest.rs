@@ -4,6 +4,8 @@
 
 use super::Room;
 use crate::codec::put_u64;
+use crate::merkle::StateDigest;
+use crate::sync::input::DocState;
 use crate::sync::message::Fingerprint;
 
 /// A version and its content in a few bytes.
@@ -29,6 +31,13 @@ pub(crate) enum Compared {
     Unknown,
     Equal,
     Fork,
+}
+
+impl DocState {
+    /// What stands for this state in a collection (`merkle::Collection`). O(logs).
+    pub fn digest(&self) -> StateDigest {
+        Room::new(self.clone(), false, None).summary().fingerprint
+    }
 }
 
 impl Room {

@@ -28,6 +28,8 @@ fn samples() -> Vec<Message<'static>> {
         Message::Ack { channel: 0, level: AckLevel::Durable, ends: vec![(0, 1)] },
         Message::Presence { channel: 0, owner: 0, clock: 1, user: None, key: "k", value: Some(Blob(b"v")) },
         Message::Ping,
+        Message::Question { collection: "d", question: Blob(b"?") },
+        Message::Answer { collection: "d", answer: Some(Blob(b"!")) },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
     samples
@@ -47,6 +49,8 @@ fn number(message: &Message<'_>) -> usize {
         Message::Ack { .. } => 9,
         Message::Presence { .. } => 10,
         Message::Ping => 11,
+        Message::Question { .. } => 12,
+        Message::Answer { .. } => 13,
     }
 }
 
@@ -54,8 +58,8 @@ fn number(message: &Message<'_>) -> usize {
 fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
     match number(message) {
         0 | 3 | 11 => (true, true, false, false),
-        1 | 4 => (true, false, false, false),
-        2 | 5 => (false, true, false, false),
+        1 | 4 | 12 => (true, false, false, false),
+        2 | 5 | 13 => (false, true, false, false),
         7..=9 => (true, true, true, false),
         6 | 10 => (true, true, true, true),
         other => panic!("message {other} is not in the table"),

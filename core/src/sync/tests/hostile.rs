@@ -386,3 +386,55 @@ fn damaged_messages_harm_nobody_else() {
     }
     QuickCheck::new().tests(2_000).quickcheck(property as fn(Vec<(u16, u8)>, u16) -> TestResult);
 }
+
+/// Each question can cost a large answer: a peer that asks on without waiting is closed, and so is one that answers what
+/// was not asked.
+#[test]
+fn questions_come_one_by_one_and_answers_only_to_them() {
+    let question = || Message::Question { collection: "d", question: Blob(b"?") };
+    let mut hand = Hand::dialed(Config { collections: true, ..Config::relay() });
+    hand.greet(CONN, Grant::all());
+    hand.say(&[question()]);
+    let asked = |hand: &Hand| hand.effects.iter().filter(|effect| matches!(effect, Effect::Asked { .. })).count();
+    assert_eq!((asked(&hand), hand.closed()), (1, None));
+    hand.engine.handle(1, Input::Answer { conn: CONN, answer: Some(b"!".to_vec()) });
+    hand.engine.handle(1, Input::Answer { conn: CONN, answer: Some(b"again".to_vec()) });
+    hand.drain();
+    assert_eq!(hand.heard_count("Answer"), 1);
+    hand.say(&[question()]);
+    assert_eq!((asked(&hand), hand.closed()), (2, None));
+    hand.engine.handle(1, Input::Authenticated { conn: CONN, grant: Ok(Grant::default()) });
+    hand.engine.handle(1, Input::Answer { conn: CONN, answer: Some(b"secret".to_vec()) });
+    hand.drain();
+    assert!(hand.heard().last().is_some_and(|words| words.ends_with("answer: None }")), "{:?}", hand.heard());
+    hand.engine.handle(1, Input::Authenticated { conn: CONN, grant: Ok(Grant::all()) });
+    hand.say(&[question(), question()]);
+    assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Limit));
+
+    let mut hand = Hand::dialed(Config { collections: true, ..Config::relay() });
+    hand.greet(CONN, Grant::all());
+    let long = "x".repeat(257);
+    hand.say(&[Message::Question { collection: &long, question: Blob(b"?") }]);
+    assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Malformed));
+
+    for collection in ["d", "e"] {
+        let mut hand = Hand { engine: Engine::new(Config::client()), effects: Vec::new(), names: 0 };
+        hand.connect(CONN, Role::Dialer);
+        let (max_message_bytes, max_documents) = (1 << 20, 10);
+        let welcome = message::Welcome {
+            version: 1,
+            capabilities: 0,
+            max_message_bytes,
+            max_documents,
+            agent: "test",
+            extension: Blob(&[]),
+        };
+        hand.say_bytes(CONN, message::encode_greeting(&Greeting::Welcome(welcome)));
+        let (question, of) = (b"?".to_vec(), collection.to_owned());
+        hand.engine.handle(1, Input::Ask { conn: CONN, collection: of, question });
+        hand.say(&[Message::Answer { collection: "d", answer: None }]);
+        assert_eq!(hand.closed().is_some(), collection != "d");
+        hand.say(&[Message::Answer { collection: "d", answer: None }]);
+        assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Malformed));
+    }
+}
