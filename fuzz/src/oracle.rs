@@ -50,7 +50,8 @@ fn matches_specification(world: &mut World) -> Result<(), String> {
     if wanted == got { Ok(()) } else { Err(format!("the document is {got}, the specification says {wanted}")) }
 }
 
-/// Loading a save gives the same document, and saving that gives the same bytes; equal copies save equal bytes.
+/// Loading a save gives the same document, and saving that gives the same bytes; equal copies export equal bytes,
+/// and the state in them is what the history behind it leads to.
 fn saves_are_whole(world: &mut World) -> Result<(), String> {
     let saves: Vec<Vec<u8>> = world.replicas.iter_mut().map(|replica| replica.doc.save()).collect();
     for (number, saved) in saves.iter().enumerate() {
@@ -64,10 +65,19 @@ fn saves_are_whole(world: &mut World) -> Result<(), String> {
             return Err(format!("replica {number} was {}, loads as {}", original.to_json(), loaded.to_json()));
         }
     }
-    if saves.windows(2).all(|pair| pair[0] == pair[1]) {
-        Ok(())
-    } else {
-        Err("equal copies save different bytes".to_owned())
+    let whole: Vec<Vec<u8>> = world.replicas.iter_mut().map(|replica| replica.doc.export_all()).collect();
+    if whole.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err("equal copies export different bytes".to_owned());
+    }
+    let mut newcomer = Doc::new(ReplicaId::from(1));
+    newcomer.import(&whole[0]).map_err(|error| format!("an export cannot be imported: {error}"))?;
+    if newcomer.to_json() != world.replicas[0].doc.to_json() {
+        return Err("an export shows something else".to_owned());
+    }
+    match newcomer.verify() {
+        Ok(true) if newcomer.to_json() == world.replicas[0].doc.to_json() => Ok(()),
+        Ok(_) => Err("a state disagrees with the history that it came with".to_owned()),
+        Err(error) => Err(format!("a history cannot be read: {error}")),
     }
 }
 

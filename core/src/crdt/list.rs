@@ -181,8 +181,8 @@ impl ListState {
             out.dot(run.dot);
             put_u64(&mut out.out, u64::from(run.len) << 2 | u64::from(run.hidden) << 1 | u64::from(run.deleted));
         }
-        let slots = runs.iter().flat_map(|run| (0..run.len).map(|i| (run.dot.plus(i), run.deleted)));
-        for (slot, deleted) in slots {
+        let slots = runs.iter().flat_map(|run| (0..run.len).map(|i| run.dot.plus(i)));
+        for slot in slots {
             match self.moved.get(&slot) {
                 Some(element) => {
                     out.out.push(1);
@@ -192,14 +192,18 @@ impl ListState {
                 }
                 None => {
                     out.out.push(0);
-                    let entry = self.elements.get(&slot);
-                    put_u64(&mut out.out, entry.map_or(0, |entry| entry.lamport));
-                    // What a deleted element reads is seen by nobody, unless it moved on.
-                    let entry = entry.filter(|entry| !deleted || !entry.slots.is_empty());
-                    entry.map_or(&MultiValue::default(), |entry| &entry.value).write_state(out);
+                    put_u64(&mut out.out, self.elements.get(&slot).map_or(0, |entry| entry.lamport));
+                    self.kept_value(slot).unwrap_or(&MultiValue::default()).write_state(out);
                 }
             }
         }
+    }
+
+    /// An element's values, if they are part of the state: what a deleted one reads is seen by nobody, unless it moved on.
+    pub(crate) fn kept_value(&self, element: Dot) -> Option<&MultiValue> {
+        let entry = self.elements.get(&element)?;
+        let seen = !entry.slots.is_empty() || !self.sequence.is_deleted(element);
+        seen.then_some(&entry.value)
     }
 
     pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {

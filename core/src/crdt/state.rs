@@ -204,9 +204,6 @@ impl Containers {
         let mut order = Vec::new();
         let mut stack = vec![Handle::ROOT];
         while let Some(handle) = stack.pop() {
-            if !self.content(handle).has_state() {
-                return None;
-            }
             order.push(handle);
             stack.extend(self.children(handle, ranks).into_iter().rev());
         }
@@ -219,7 +216,7 @@ impl Containers {
             }
         }
         order.retain(|handle| kept[handle.0 as usize] || *handle == Handle::ROOT);
-        Some(order)
+        order.iter().all(|handle| self.content(*handle).has_state()).then_some(order)
     }
 
     /// Whether a value says that the container is there.
@@ -229,7 +226,7 @@ impl Containers {
         match (self.content(parent), place) {
             (Content::Map(map), Place::Name(name)) => map.get(name).is_some_and(|values| values.values().any(says)),
             (Content::List(list), Place::Element(dot)) => {
-                list.value(dot).is_some_and(|values| values.values().any(says))
+                list.kept_value(dot).is_some_and(|values| values.values().any(says))
             }
             _ => false,
         }

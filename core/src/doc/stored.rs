@@ -146,14 +146,14 @@ impl Doc {
         self.stored.as_ref().is_some_and(|stored| stored.provisional)
     }
 
-    /// Replays the history that a provisional state came with. Returns whether the two agree; if they do not, the
-    /// document is what the history says.
+    /// Replays the history that a state was opened with and was not needed so far. Returns whether the two agree; if they
+    /// do not, the document is what the history says. O(history), once.
     ///
     /// # Errors
     /// If the history is malformed, or is not the one that the state is about: drop the document then.
     pub fn verify(&mut self) -> Result<bool, DecodeError> {
         self.commit(None);
-        if !self.is_provisional() {
+        if self.stored.as_ref().is_none_or(|stored| !stored.left && !stored.provisional) {
             return Ok(true);
         }
         let claimed = self.write_state();
@@ -169,7 +169,7 @@ impl Doc {
 
     /// A state that nobody vouches for is neither saved nor passed on.
     fn settle_provisional(&mut self) {
-        if self.verify().is_err() {
+        if self.is_provisional() && self.verify().is_err() {
             self.stored = None;
         }
     }

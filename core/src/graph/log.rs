@@ -30,6 +30,8 @@ pub(super) struct Log {
     /// Where the log was when its older changes were left in the file: what is here starts there.
     base: LogHead,
     frames: Vec<u8>,
+    /// How much of that was put in front of what was here first.
+    origin: usize,
     /// First seq of each change, and where its frame starts.
     starts: Vec<(u32, u32)>,
     chained: usize,
@@ -47,6 +49,7 @@ impl Log {
             head: LogHead::default(),
             base: LogHead::default(),
             frames: Vec::new(),
+            origin: 0,
             starts: Vec::new(),
             chained: 0,
             digest,
@@ -92,6 +95,22 @@ impl Log {
         let start = self.frames.len();
         self.frames.extend_from_slice(frames);
         start
+    }
+
+    /// The same for changes that were here before the history was put in front of them.
+    pub(super) fn begin_here(&mut self, frames: &[u8]) -> usize {
+        self.origin = self.frames.len();
+        self.append_frames(frames)
+    }
+
+    /// Where what was here first begins.
+    pub(super) fn origin(&self) -> usize {
+        self.origin
+    }
+
+    /// A place as it is known outside, whatever is put in front later.
+    pub(super) fn relative(&self, range: Range<usize>) -> Range<usize> {
+        range.start.wrapping_sub(self.origin)..range.end.wrapping_sub(self.origin)
     }
 
     /// Reads the next of the appended changes against the head; its bytes are stored from `start` on.

@@ -33,7 +33,8 @@ pub struct Logs {
 pub struct LoggedChange {
     /// Its first operation.
     pub first: Dot,
-    /// Where in the log its bytes are.
+    /// Where in the log its bytes are, counted from where the log began before its history was put in front; modulo
+    /// the size of an address.
     bytes: Range<usize>,
     /// Its header.
     pub header: ChangeHeader,
@@ -125,7 +126,9 @@ impl Logs {
 
     /// The bytes of a change.
     pub fn bytes(&self, change: &LoggedChange) -> &[u8] {
-        self.logs[change.first.log as usize].bytes(change.bytes.clone())
+        let log = &self.logs[change.first.log as usize];
+        let at = |place: usize| place.wrapping_add(log.origin());
+        log.bytes(at(change.bytes.start)..at(change.bytes.end))
     }
 
     /// What is known. O(logs).
@@ -218,7 +221,7 @@ impl Logs {
             }
         }
         for (own, old) in self.logs.iter().zip(&mut whole.logs) {
-            let start = old.append_frames(own.frames());
+            let start = old.begin_here(own.frames());
             let mut frames = Frames::new(own.frames());
             while let Some(change) = frames.next() {
                 let change = change?;
@@ -290,6 +293,7 @@ impl Logs {
                 Ok((header, bytes)) if header.deps.is_empty() || self.missing_dep(&header).is_ok() => {
                     let first = Dot { log, seq: header.first_seq as u32 };
                     let deps = if header.deps.is_empty() { SmallVec::new() } else { self.dots(&header.deps) };
+                    let bytes = self.logs[log as usize].relative(bytes);
                     changes.push(LoggedChange { first, bytes, header, deps });
                 }
                 other => {
@@ -382,6 +386,7 @@ impl Logs {
         let log = self.intern(replica);
         let own = &mut self.logs[log as usize];
         let bytes = own.push(&change.header, &names[..change.names], &change.bytes);
+        let bytes = own.relative(bytes);
         let deps = self.dots(&change.header.deps);
         LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, bytes, header: change.header, deps }
     }
@@ -415,6 +420,7 @@ impl Logs {
     pub fn replay(&self, log: u32) -> impl Iterator<Item = Result<LoggedChange, DecodeError>> {
         self.logs[log as usize].replay().map(move |change| {
             let (header, bytes) = change?;
+            let bytes = self.logs[log as usize].relative(bytes);
             let deps = self.dots(&header.deps);
             Ok(LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, bytes, header, deps })
         })

@@ -230,7 +230,7 @@ impl OpRun<'_> {
 
     /// Whether it sets a value of which there may be concurrent ones: the change's time decides which is read first.
     pub fn sets_value(&self) -> bool {
-        matches!(self, Self::ListSet { .. } | Self::MapSet { .. } | Self::RegisterSet { .. })
+        matches!(self, Self::ListInsert { .. } | Self::ListSet { .. } | Self::MapSet { .. } | Self::RegisterSet { .. })
     }
 
     /// The elements and nodes that the run names, in the order in which it names them.
