@@ -5,7 +5,9 @@
 //! transaction leaves no trace; a version never points inside a change; sealed changes never change.
 //! Not here: how types merge (`crdt`), and how bytes travel (`sync`, the drivers).
 
+mod anchor;
 mod apply;
+mod delta;
 mod edit;
 mod error;
 mod exchange;
@@ -18,12 +20,17 @@ mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use anchor::{Anchor, Position};
+pub use delta::{Attributes, DeltaOp};
 pub use edit::{CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut};
 pub use error::EditError;
 pub use exchange::Imported;
 pub use patch::{Patch, PatchKind, PatchValue, PathItem};
-pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef};
+pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, Span, TextRef};
 pub use transaction::Transaction;
+
+pub use crate::crdt::{Metric, Side};
+pub use crate::op::Expand;
 
 use self::apply::Names;
 use self::pending::Pending;

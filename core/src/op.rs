@@ -7,6 +7,7 @@
 mod batch;
 mod body;
 mod change;
+mod mark;
 mod value;
 
 pub use batch::{Batch, Frames, Segment, put_frame};
@@ -14,6 +15,7 @@ pub use body::{
     BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,
 };
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
+pub use mark::{Expand, MarkRun};
 pub use value::{ContainerKind, Value};
 
 /// Largest sealed change, in bytes. A transaction that would exceed it is refused.

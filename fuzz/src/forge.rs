@@ -97,11 +97,11 @@ impl Recipe {
             if ops == 0 {
                 continue;
             }
-            let mut body = writer.finish(&mut log.names);
-            body = change.garbage.clone().unwrap_or(body);
+            let written = writer.finish(&mut log.names);
+            let body = change.garbage.as_deref().unwrap_or(written);
             let hlc = Hlc::from_bits(log.head.hlc.to_bits() + change.later + u64::from(log.head.end > 0));
             let mut bytes = Vec::new();
-            log.head.write(&Change { hlc, deps: &deps, message: None, ops, body: &body }, &mut bytes);
+            log.head.write(&Change { hlc, deps: &deps, message: None, ops, body }, &mut bytes);
             let before = log.ends.last().map_or_else(|| chain_start(author(own as u8)), |(_, digest)| *digest);
             log.ends.push((log.head.end, chain(&before, &bytes)));
             put_frame(&mut log.frames, &bytes);

@@ -116,6 +116,10 @@ impl View {
             PatchKind::TextDelete { index_utf16, len_utf16, .. } => {
                 emit(out, "textSplice", at, &[(*index_utf16).into(), (*len_utf16).into(), "".into()]);
             }
+            PatchKind::TextMark { index_utf16, len_utf16, key, value, .. } => {
+                let value = value.as_ref().map_or(JsValue::UNDEFINED, |value| patch_value(Some(value)));
+                emit(out, "textMark", at, &[(*index_utf16).into(), (*len_utf16).into(), key.into(), value]);
+            }
             PatchKind::Counter { .. }
             | PatchKind::Register { .. }
             | PatchKind::SetAdd { .. }

@@ -2,6 +2,7 @@
 
 mod list;
 mod map;
+mod mark;
 mod text;
 
 pub use list::ListMut;

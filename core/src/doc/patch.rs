@@ -83,6 +83,22 @@ pub enum PatchKind {
         /// Number of UTF-16 code units.
         len_utf16: u32,
     },
+    /// Characters got a mark, changed or lost it. Inserted text comes without marks; the marks that it has by its place
+    /// follow in patches of their own.
+    TextMark {
+        /// Position in Unicode scalar values.
+        index: u32,
+        /// Number of Unicode scalar values.
+        len: u32,
+        /// Offset in UTF-16 code units.
+        index_utf16: u32,
+        /// Number of UTF-16 code units.
+        len_utf16: u32,
+        /// The mark's key.
+        key: String,
+        /// Its value, `None` if the characters do not have it any more.
+        value: Option<PatchValue>,
+    },
     /// A counter changed.
     Counter {
         /// By how much.
@@ -196,6 +212,9 @@ impl From<Event> for PatchKind {
             Event::TextInsert { index, index_utf16, text } => Self::TextInsert { index, index_utf16, text },
             Event::TextDelete { index, len, index_utf16, len_utf16 } => {
                 Self::TextDelete { index, len, index_utf16, len_utf16 }
+            }
+            Event::TextMark { index, len, index_utf16, len_utf16, key, value } => {
+                Self::TextMark { index, len, index_utf16, len_utf16, key, value: value.map(Into::into) }
             }
             Event::Counter { by } => Self::Counter { by },
             Event::Register { value } => Self::Register { value: value.map(Into::into) },

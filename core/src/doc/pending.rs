@@ -127,7 +127,7 @@ impl Doc {
         {
             let dot = pending.first.plus(self.draft.ops());
             self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
-            self.containers.type_text(handle, dot, pos, text, extent);
+            self.containers.type_text(handle, dot, pos, text, extent, &self.logs);
             return Ok(());
         }
         self.push(handle, OpRun::TextInsert { pos, chars: extent.chars, text }, None)
@@ -143,7 +143,7 @@ impl Doc {
         {
             let dot = pending.first.plus(self.draft.ops());
             self.draft.push_delete(&mut names.log, index, pos, len);
-            self.containers.erase_text(handle, dot, pos, len);
+            self.containers.erase_text(handle, dot, pos, len, &self.logs);
             return Ok(());
         }
         self.push(handle, OpRun::Delete { pos, len, backward: false }, None)
@@ -292,6 +292,7 @@ fn run_bytes(run: &OpRun<'_>) -> usize {
         OpRun::MapDelete { key } => key.len() + 16,
         OpRun::ListSet { value, .. } | OpRun::RegisterSet { value } => value.size_hint(),
         OpRun::SetAdd { value } | OpRun::SetRemove { value } => value.size_hint(),
+        OpRun::Mark(mark) => 32 + mark.key.len() + mark.value.as_ref().map_or(0, Value::size_hint),
         _ => 32,
     }
 }

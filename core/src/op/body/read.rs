@@ -90,8 +90,8 @@ impl LogNames {
         let placed = matches!(code, 1..=5);
         let allowed = opcode::MASK
             | if placed { opcode::AT_CURSOR } else { 0 }
-            | if matches!(code, 1..=4) { opcode::ONE } else { 0 };
-        if head & !allowed != 0 || code > opcode::SET_REMOVE {
+            | if matches!(code, 1..=4 | opcode::EXTENSION) { opcode::ONE } else { 0 };
+        if head & !allowed != 0 {
             return Err(at.error("operation head", DecodeErrorKind::UnknownTag(u64::from(head))));
         }
         let backward = code == opcode::DELETE_BACKWARD;
@@ -120,7 +120,8 @@ impl LogNames {
             opcode::COUNTER_ADD => OpRun::CounterAdd { by: reader.i64("increment")? },
             opcode::COUNTER_RESET => OpRun::CounterReset,
             opcode::SET_ADD => OpRun::SetAdd { value: Value::read(reader)? },
-            _ => OpRun::SetRemove { value: Value::read(reader)? },
+            opcode::SET_REMOVE => OpRun::SetRemove { value: Value::read(reader)? },
+            _ => self.read_extension(reader, |reader| read_count(reader, head, left))?,
         };
         if let Some(cursor) = cursor_after(&run) {
             self.cursor = cursor;

@@ -1,6 +1,6 @@
 //! Writing bodies: runs are joined as they come, so that typing costs one run however it was committed.
 
-use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, cursor_after, expected_pos, opcode};
+use super::{ContainerDecl, ElementRef, Key, LogNames, OpRun, cursor_after, expected_pos, extension, opcode};
 use crate::codec::{put_i64, put_str, put_u64};
 use crate::id::ReplicaId;
 
@@ -264,6 +264,7 @@ impl BodyWriter {
                 out.push(opcode::SET_REMOVE);
                 value.write(out);
             }
+            OpRun::Mark(_) => extension::put(out, run),
         }
         if let Some(cursor) = cursor_after(run) {
             names.cursor = cursor;
