@@ -5,14 +5,15 @@
 use quickcheck::{Arbitrary, Gen};
 use selvedge::clock::Hlc;
 use selvedge::op::{
-    Batch, BodyWriter, Change, ContainerDecl, Dep, Digest, ElementRef, Key, LogHead, LogNames, OpRun, Segment, chain,
-    chain_start, put_frame,
+    Batch, BodyWriter, Change, ContainerDecl, Dep, Digest, ElementRef, Expand, Key, LogHead, LogNames, MarkRun, OpRun,
+    Segment, chain, chain_start, put_frame,
 };
 use selvedge::{ContainerKind, Doc, ReplicaId, Value, VersionVector};
 use serde::{Deserialize, Serialize};
 
 use crate::arbitrary::{below, kind, one_in, snippet};
 use crate::bytes::exercise;
+use crate::rich;
 use crate::script::split;
 use crate::spec::Spec;
 use crate::view::View;
@@ -150,7 +151,7 @@ impl ForgedOp {
         };
         let text = if self.text.is_empty() { "-" } else { &self.text };
         let key = ["a", "b", ""][usize::from(self.pos) % 3];
-        let run = match self.what % 15 {
+        let run = match self.what % 17 {
             0 | 1 => OpRun::TextInsert { pos, chars: text.chars().count() as u32, text },
             2 => OpRun::Delete { pos, len, backward: false },
             3 if len > 1 => OpRun::Delete { pos, len: len.min(pos + 1), backward: len.min(pos + 1) > 1 },
@@ -165,7 +166,14 @@ impl ForgedOp {
             12 if len % 2 == 0 => OpRun::CounterReset,
             12 => OpRun::CounterAdd { by: i64::from(pos) - 4 },
             13 => OpRun::SetAdd { value },
-            _ => OpRun::SetRemove { value },
+            14 => OpRun::SetRemove { value },
+            code => OpRun::Mark(Box::new(MarkRun {
+                start: pos,
+                end: pos + len,
+                expand: Expand::ALL[usize::from(self.element.1) % 4],
+                key,
+                value: (code == 15).then_some(value),
+            })),
         };
         writer.push(names, container, &run);
     }
@@ -197,8 +205,9 @@ pub fn check(recipe: &Recipe) -> Result<(), String> {
         }
         invalid.sort_unstable();
         view.compare(&doc)?;
-        if doc.to_json() != spec.to_json() {
-            return Err(format!("order {number} gives {}, the specification {}", doc.to_json(), spec.to_json()));
+        if rich::to_json(&doc) != spec.to_rich_json() {
+            let (found, wanted) = (rich::to_json(&doc), spec.to_rich_json());
+            return Err(format!("order {number} gives {found}, the specification {wanted}"));
         }
         if invalid != spec.invalid() {
             return Err(format!(
@@ -273,7 +282,7 @@ impl Arbitrary for ForgedChange {
 /// Makes all operations act on one container, so that much is concurrent at one place.
 fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
     let (kind, codes): (_, &[u8]) = match below(g, 9) {
-        0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3]),
+        0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3, 15, 15, 16]),
         3..6 => (ContainerKind::List, &[2, 3, 4, 4, 5, 6, 6, 7]),
         6 => (ContainerKind::Counter, &[12]),
         7 => (ContainerKind::Set, &[13, 13, 14]),

@@ -1,7 +1,9 @@
-//! Everything that two replicas can do to a text and to a list with three operations each out of a small alphabet,
+//! Everything that two replicas can do to a text, to a text with marks and to a list with three operations each out of a small alphabet,
 //! under every way in which the operations can hear of each other. Bug class A.
 
+use selvedge::doc::Expand;
 use selvedge::{Doc, EditError, ReplicaId, Transaction, VersionVector};
+use selvedge_fuzz::rich;
 use selvedge_fuzz::spec::Spec;
 
 type Op = fn(&mut Transaction<'_>, &str) -> Result<(), EditError>;
@@ -31,6 +33,35 @@ const LIST: [Op; 4] = [
         let mut list = tx.list("l");
         let last = list.len().saturating_sub(1);
         if list.is_empty() { Ok(()) } else { list.move_to(0, last) }
+    },
+];
+
+/// A text of two characters and marks on them: everything at one gap.
+const RICH: [Op; 5] = [
+    |tx, name| {
+        let mut text = tx.text("t");
+        let middle = text.len() / 2;
+        text.insert(middle, name)
+    },
+    |tx, _| {
+        let mut text = tx.text("t");
+        let middle = text.len() / 2;
+        if text.is_empty() { Ok(()) } else { text.delete(middle, 1) }
+    },
+    |tx, name| {
+        let mut text = tx.text("t");
+        let middle = text.len().div_ceil(2);
+        text.mark(0..middle, "k", name, Expand::After)
+    },
+    |tx, name| {
+        let mut text = tx.text("t");
+        let (middle, len) = (text.len() / 2, text.len());
+        text.mark(middle..len, "k", name, Expand::None)
+    },
+    |tx, _| {
+        let mut text = tx.text("t");
+        let len = text.len();
+        text.unmark(len / 2..len, "k")
     },
 ];
 
@@ -84,12 +115,13 @@ fn check_all(alphabet: &[Op]) -> Result<usize, Box<dyn std::error::Error>> {
         let pick = |place: u32| alphabet[code / n.pow(place) % n];
         let ops = [[pick(0), pick(1), pick(2)], [pick(3), pick(4), pick(5)]];
         // All ways for every combination would take minutes: each takes its share of them.
-        let stride = if n > 3 { 8 } else { 1 };
+        let stride = [1, 1, 1, 1, 8, 40][n];
         for heard in ways.iter().skip(code % stride).step_by(stride) {
             let [mut a, b] = play(ops, *heard)?;
-            assert_eq!(a.to_json(), b.to_json(), "code {code}, {heard:?}");
+            let state = rich::to_json(&a);
+            assert_eq!(state, rich::to_json(&b), "code {code}, {heard:?}");
             let spec = Spec::read(&a.batch_since(&VersionVector::new()))?;
-            assert_eq!(a.to_json(), spec.to_json(), "code {code}, {heard:?}");
+            assert_eq!(state, spec.to_rich_json(), "code {code}, {heard:?}");
             runs += 1;
         }
     }
@@ -99,6 +131,12 @@ fn check_all(alphabet: &[Op]) -> Result<usize, Box<dyn std::error::Error>> {
 #[test]
 fn all_small_texts_merge_as_specified() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(check_all(&TEXT)?, 729 * ways_to_hear().len());
+    Ok(())
+}
+
+#[test]
+fn all_small_marked_texts_merge_as_specified() -> Result<(), Box<dyn std::error::Error>> {
+    assert!(check_all(&RICH)? >= 15_625 * (ways_to_hear().len() / 40));
     Ok(())
 }
 

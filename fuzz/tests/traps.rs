@@ -97,7 +97,7 @@ fn nesting_ends_at_the_same_depth_for_everybody() -> Outcome {
         ops += 1;
     }
     let body = writer.finish(&mut names);
-    let change = sealed(&mut LogHead::default(), 0, &[], ops, &body);
+    let change = sealed(&mut LogHead::default(), 0, &[], ops, body);
     let batch = Batch { segments: vec![segment(1, 0, &[change])] };
     let mut doc = Doc::new(ReplicaId::from(2));
     let imported = doc.import_batch(&batch)?;

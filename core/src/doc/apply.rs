@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::Doc;
+use super::{Doc, OWN};
 use crate::crdt::{Applied, Containers, Context, Handle, Place};
 use crate::graph::{Dot, Graph, LoggedChange, Logs};
 use crate::id::OpId;
@@ -134,7 +134,8 @@ impl Doc {
     /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
     pub(super) fn rebuild(&mut self) {
         let changes = self.changes_in_order();
-        let own = self.logs.find(self.me).map(|log| (log, self.names_of(log).clone()));
+        // What pending operations mention is in no change yet.
+        let own = self.pending.is_some().then(|| self.names[OWN as usize].clone());
         let events = self.containers.pause_listening();
         self.containers.clear_to_track();
         self.graph = Graph::default();
@@ -142,9 +143,9 @@ impl Doc {
         for change in &changes {
             self.apply_change(change);
         }
-        if let Some((log, names)) = own {
+        if let Some(names) = own {
             self.reapply_pending(&names.log);
-            self.names[log as usize] = names;
+            self.names[OWN as usize] = names;
         }
         self.containers.resume_listening(events);
     }

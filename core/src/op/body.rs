@@ -165,7 +165,7 @@ pub enum OpRun<'a> {
         value: Value,
     },
     /// Marks characters of a text, or takes a mark away from them.
-    Mark(MarkRun<'a>),
+    Mark(Box<MarkRun<'a>>),
 }
 
 impl OpRun<'_> {
@@ -335,8 +335,8 @@ mod tests {
             writer.push(names, ROOT, &OpRun::SetAdd { value: 1.into() });
             writer.push(names, ROOT, &OpRun::SetRemove { value: 1.into() });
             let mark = MarkRun { start: 3, end: 300, expand: Expand::Both, key: "bold", value: Some(true.into()) };
-            writer.push(names, ROOT, &OpRun::Mark(mark.clone()));
-            writer.push(names, ROOT, &OpRun::Mark(MarkRun { value: None, expand: Expand::None, ..mark }));
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(mark.clone())));
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(MarkRun { value: None, expand: Expand::None, ..mark })));
         });
         assert_eq!(runs, 14);
     }
@@ -345,7 +345,7 @@ mod tests {
     fn a_mark_has_one_encoding() {
         let (body, _) = round_trip(|writer, names| {
             let mark = MarkRun { start: 2, end: 5, expand: Expand::After, key: "b", value: Some(Value::Null) };
-            writer.push(names, ROOT, &OpRun::Mark(mark));
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(mark)));
         });
         assert_eq!(body, [opcode::EXTENSION | opcode::ONE, 4, 6, 2, 3, 2, 1, b'b', 0]);
         for wrong in

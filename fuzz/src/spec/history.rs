@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use selvedge::op::{Batch, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun};
+use selvedge::op::{Batch, ContainerDecl, ElementRef, Expand, Key, LogHead, LogNames, OpRun};
 use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
 /// What an operation has seen.
@@ -59,6 +59,7 @@ pub(super) enum Deed {
     CounterReset,
     SetAdd { value: Value },
     SetRemove { value: Value },
+    Mark { start: usize, end: usize, expand: Expand, key: String, value: Option<Value> },
 }
 
 /// A run where it stands.
@@ -218,6 +219,13 @@ fn own(container: u32, run: OpRun<'_>, names: &LogNames, author: ReplicaId) -> (
         OpRun::CounterReset => Deed::CounterReset,
         OpRun::SetAdd { value } => Deed::SetAdd { value },
         OpRun::SetRemove { value } => Deed::SetRemove { value },
+        OpRun::Mark(mark) => Deed::Mark {
+            start: mark.start as usize,
+            end: mark.end as usize,
+            expand: mark.expand,
+            key: mark.key.to_owned(),
+            value: mark.value,
+        },
     };
     (container, deed, ops)
 }

@@ -57,7 +57,7 @@ impl TextMut<'_> {
         }
         self.doc.track();
         let mark = MarkRun { start, end: start + len, expand, key, value };
-        self.doc.push_op(self.handle, OpRun::Mark(mark))
+        self.doc.push_op(self.handle, OpRun::Mark(Box::new(mark)))
     }
 
     /// Edits the text as a Delta says: retain, insert and delete, with lengths in UTF-16 code units. Inserted text gets

@@ -64,5 +64,5 @@ fn read_mark<'a>(reader: &mut Reader<'a>, has_value: bool) -> Result<OpRun<'a>, 
     let expand = Expand::ALL[reader.bounded("mark expansion", 3)? as usize];
     let key = reader.str("mark key")?;
     let value = has_value.then(|| Value::read(reader)).transpose()?;
-    Ok(OpRun::Mark(MarkRun { start, end: start + len, expand, key, value }))
+    Ok(OpRun::Mark(Box::new(MarkRun { start, end: start + len, expand, key, value })))
 }
