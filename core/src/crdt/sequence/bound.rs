@@ -50,6 +50,15 @@ impl Sequence {
         self.tree.run(at).map(|run| run.dot.plus(at.offset))
     }
 
+    /// Whether nothing, not even deleted elements, stands between an element and the bound before the next one in the
+    /// view.
+    pub(crate) fn is_next(&self, left: Dot, right: Bound) -> bool {
+        let at = self.tree.locate(left);
+        let inside = self.tree.run(at).filter(|run| at.offset + 1 < run.len).map(|_| left.plus(1));
+        let next = inside.or_else(|| self.tree.next_run(at).and_then(|next| self.dot_at(next)));
+        next.unwrap_or(Dot::NONE) == right.dot
+    }
+
     /// Number of elements in the view that lie before a bound, whose element exists.
     pub(crate) fn view_before(&self, bound: Bound) -> u32 {
         match (bound.dot, bound.side) {

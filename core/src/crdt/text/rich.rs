@@ -98,6 +98,9 @@ impl TextState {
         let Some((marks, sequence)) = self.marked() else { return Vec::new() };
         let Some(left) = sequence.element(pos) else { return Vec::new() };
         let right = Bound { dot: sequence.element(pos + 1).unwrap_or(Dot::NONE), side: Side::Before };
+        if sequence.is_next(left, right) {
+            return Vec::new();
+        }
         let found = marks.behind_deleted(sequence, left, right).into_iter();
         found.map(|(key, value, expand)| (key.to_owned(), value.cloned(), expand)).collect()
     }
