@@ -5,7 +5,9 @@
 //! transaction leaves no trace; a version never points inside a change; sealed changes never change.
 //! Not here: how types merge (`crdt`), and how bytes travel (`sync`, the drivers).
 
+mod anchor;
 mod apply;
+mod delta;
 mod edit;
 mod error;
 mod exchange;
@@ -20,12 +22,17 @@ mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use anchor::{Anchor, Position};
+pub use delta::{Attributes, DeltaOp};
 pub use edit::{BoundedCounterMut, CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
 pub use error::EditError;
 pub use exchange::Imported;
 pub use patch::{Patch, PatchKind, PatchValue, PathItem};
-pub use read::{BoundedCounterRef, CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef, TreeRef};
+pub use read::{BoundedCounterRef, CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, Span, TextRef, TreeRef};
 pub use transaction::Transaction;
+
+pub use crate::crdt::{Metric, Side};
+pub use crate::op::Expand;
 
 use self::apply::Names;
 use self::pending::Pending;

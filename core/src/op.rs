@@ -8,6 +8,7 @@ mod batch;
 mod body;
 mod change;
 pub mod columns;
+mod mark;
 mod value;
 
 pub(crate) use batch::frame_head;
@@ -16,6 +17,7 @@ pub use body::{
     BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,
 };
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
+pub use mark::{Expand, MarkRun};
 pub use value::{ContainerKind, UnknownKind, Value};
 
 /// Largest sealed change, in bytes. A transaction that would exceed it is refused.

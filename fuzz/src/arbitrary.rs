@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use quickcheck::{Arbitrary, Gen, QuickCheck, TestResult};
 use selvedge::ContainerKind;
+use selvedge::doc::Side;
 use serde::Serialize;
 
 use crate::script::{Action, Edit, Failure, Plain, Script, What};
@@ -140,7 +141,13 @@ pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
             9 => What::ListInsertContainer { index, kind: kind(g) },
             _ => What::ListChild { index, kind: kind(g) },
         },
-        ContainerKind::Text => match below(g, 9) {
+        ContainerKind::Text => match below(g, 13) {
+            9..11 => {
+                let (key, value, expand) = (u8::arbitrary(g), u8::arbitrary(g), u8::arbitrary(g));
+                What::TextMark { pos: index, len: below(g, 8) as u16, key, value, expand }
+            }
+            11 => What::TextUnmark { pos: index, len: below(g, 8) as u16, key: u8::arbitrary(g) },
+            12 => What::TextDelta { steps: (0..1 + len).map(|_| Arbitrary::arbitrary(g)).collect() },
             0..3 => What::TextInsert { pos: index, text: snippet(g) },
             3..5 => What::TextDelete { pos: index, len },
             5..7 => What::TextInsertUtf16 { pos: index, text: snippet(g) },
@@ -243,6 +250,19 @@ fn simpler(what: &What) -> Vec<What> {
             shorter.chain(smaller(pos).into_iter().map(|pos| What::TextDelete { pos, len })).collect()
         }
         What::TextDeleteUtf16 { pos, len } => vec![What::TextDelete { pos, len }],
+        What::TextMark { pos, len, key, value, expand } => {
+            let at = |(pos, len)| What::TextMark { pos, len, key, value, expand };
+            let nearer = smaller(pos).into_iter().map(|pos| (pos, len));
+            let plain = (key, value, expand) != (0, 0, 0);
+            let plain = plain.then_some(What::TextMark { pos, len, key: 0, value: 0, expand: 0 });
+            plain.into_iter().chain(nearer.chain(smaller(len).into_iter().map(|len| (pos, len))).map(at)).collect()
+        }
+        What::TextUnmark { pos, len, key } => {
+            let nearer = smaller(pos).into_iter().map(|pos| (pos, len));
+            let shorter = smaller(len).into_iter().map(|len| (pos, len));
+            nearer.chain(shorter).map(|(pos, len)| What::TextUnmark { pos, len, key }).collect()
+        }
+        What::TextDelta { steps } => steps.shrink().map(|steps| What::TextDelta { steps }).collect(),
         What::TreeCreate { parent, index } => {
             let higher = smaller(parent).into_iter().map(|parent| What::TreeCreate { parent, index });
             higher.chain(smaller(index).into_iter().map(|index| What::TreeCreate { parent, index })).collect()
@@ -285,7 +305,11 @@ fn action(g: &mut Gen, focus: Option<ContainerKind>) -> Action {
         };
         (0..1 + below(g, 3)).map(|_| one(g)).collect()
     };
-    match below(g, 40) {
+    match below(g, 43) {
+        40.. => {
+            let side = if bool::arbitrary(g) { Side::Before } else { Side::After };
+            Action::Anchor { replica, at: u16::arbitrary(g), pos: u16::arbitrary(g), side }
+        }
         0..20 => Action::Edit { replica, edits: edits(g) },
         20 => {
             let ways = [

@@ -2,6 +2,7 @@
 //! was given any of them.
 
 use selvedge::codec::{Reader, checksum, put_u64};
+use selvedge::doc::Expand;
 use selvedge::{ContainerKind, Doc, EditError, ReplicaId, VersionVector};
 
 /// An update that holds `payload`, uncompressed.
@@ -89,6 +90,7 @@ pub fn exercise(doc: &mut Doc) -> Result<(), String> {
     let edited = doc.change(|tx| {
         tx.text("text").insert(0, "x😀")?;
         tx.text("text").delete(0, 1)?;
+        tx.text("text").mark(0..1, "bold", true, Expand::After)?;
         tx.list("list").insert(0, "x")?;
         tx.list("list").push("y")?;
         tx.list("list").move_to(0, 1)?;

@@ -5,14 +5,15 @@
 use quickcheck::{Arbitrary, Gen};
 use selvedge::clock::Hlc;
 use selvedge::op::{
-    Batch, BodyWriter, Change, ContainerDecl, Dep, Digest, ElementRef, Key, LogHead, LogNames, OpRun, Segment, chain,
-    chain_start, put_frame,
+    Batch, BodyWriter, Change, ContainerDecl, Dep, Digest, ElementRef, Expand, Key, LogHead, LogNames, MarkRun, OpRun,
+    Segment, chain, chain_start, put_frame,
 };
 use selvedge::{ContainerKind, Doc, ReplicaId, Value, VersionVector};
 use serde::{Deserialize, Serialize};
 
 use crate::arbitrary::{below, kind, one_in, snippet};
 use crate::bytes::exercise;
+use crate::rich;
 use crate::script::split;
 use crate::spec::Spec;
 use crate::view::View;
@@ -100,11 +101,11 @@ impl Recipe {
             if ops == 0 {
                 continue;
             }
-            let mut body = writer.finish(&mut log.names).to_vec();
-            body = change.garbage.clone().unwrap_or(body);
+            let written = writer.finish(&mut log.names);
+            let body = change.garbage.as_deref().unwrap_or(written);
             let hlc = Hlc::from_bits(log.head.hlc.to_bits() + change.later + u64::from(log.head.end > 0));
             let mut bytes = Vec::new();
-            log.head.write(&Change { hlc, deps: &deps, message: None, ops, body: &body }, &mut bytes);
+            log.head.write(&Change { hlc, deps: &deps, message: None, ops, body }, &mut bytes);
             let before = log.ends.last().map_or_else(|| chain_start(author(own as u8)), |(_, digest)| *digest);
             log.ends.push((log.head.end, chain(&before, &bytes)));
             put_frame(&mut log.frames, &bytes);
@@ -156,7 +157,7 @@ impl ForgedOp {
         let text = if self.text.is_empty() { "-" } else { &self.text };
         let key = ["a", "b", ""][usize::from(self.pos) % 3];
         let mut node = |number: u8| named(own, number, self.element.1, names);
-        let run = match self.what % 22 {
+        let run = match self.what % 24 {
             15 | 16 => OpRun::TreeCreate { parent: (len > 1).then(|| node(self.element.0)), pos },
             17 | 18 => {
                 let (node, parent) = (node(self.element.0), (len > 1).then(|| node(self.element.0 / AUTHORS)));
@@ -180,7 +181,14 @@ impl ForgedOp {
             12 if len % 2 == 0 => OpRun::CounterReset,
             12 => OpRun::CounterAdd { by: i64::from(pos) - 4 },
             13 => OpRun::SetAdd { value },
-            _ => OpRun::SetRemove { value },
+            14 => OpRun::SetRemove { value },
+            code => OpRun::Mark(Box::new(MarkRun {
+                start: pos,
+                end: pos + len,
+                expand: Expand::ALL[usize::from(self.element.1) % 4],
+                key,
+                value: (code == 15).then_some(value),
+            })),
         };
         writer.push(names, container, &run);
     }
@@ -223,8 +231,9 @@ pub fn check(recipe: &Recipe) -> Result<(), String> {
         invalid.sort_unstable();
         unknown.sort_unstable();
         view.compare(&doc)?;
-        if doc.to_json() != spec.to_json() {
-            return Err(format!("order {number} gives {}, the specification {}", doc.to_json(), spec.to_json()));
+        if rich::to_json(&doc) != spec.to_rich_json() {
+            let (found, wanted) = (rich::to_json(&doc), spec.to_rich_json());
+            return Err(format!("order {number} gives {found}, the specification {wanted}"));
         }
         if invalid != spec.invalid() {
             return Err(format!(
@@ -303,7 +312,7 @@ impl Arbitrary for ForgedChange {
 /// Makes all operations act on one container, so that much is concurrent at one place.
 fn focus(g: &mut Gen, changes: &mut [ForgedChange]) {
     let (kind, codes): (_, &[u8]) = match below(g, 15) {
-        0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3]),
+        0..3 => (ContainerKind::Text, &[0, 1, 1, 2, 3, 22, 22, 23]),
         3..6 => (ContainerKind::List, &[2, 3, 4, 4, 5, 6, 6, 7]),
         9..12 => (ContainerKind::Tree, &[15, 16, 17, 17, 18, 18, 19]),
         12..14 => (ContainerKind::BoundedCounter, &[12, 12, 20, 20]),

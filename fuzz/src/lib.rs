@@ -10,6 +10,7 @@ pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
 pub mod forge;
 pub mod oracle;
+pub mod rich;
 pub mod script;
 pub mod spec;
 pub mod view;

@@ -3,6 +3,7 @@
 use selvedge::op::Batch;
 use selvedge::{Doc, ReplicaId, VersionVector};
 
+use crate::rich;
 use crate::script::{Script, World, split};
 use crate::spec::Spec;
 
@@ -15,9 +16,22 @@ pub fn check(script: &Script) -> Result<(), String> {
     world.run(script)?;
     world.settle()?;
     replicas_agree(&mut world)?;
+    anchors_agree(&mut world)?;
     matches_specification(&mut world)?;
     saves_are_whole(&mut world)?;
     any_order_will_do(&mut world)
+}
+
+/// Everybody finds every anchor, at one place.
+fn anchors_agree(world: &mut World) -> Result<(), String> {
+    let wanted = world.positions(0);
+    if wanted.contains(&None) {
+        return Err(format!("an anchor is lost: {wanted:?}"));
+    }
+    match (1..world.replicas.len()).find(|replica| world.positions(*replica) != wanted) {
+        None => Ok(()),
+        Some(other) => Err(format!("anchors are at {wanted:?} and at {:?}", world.positions(other))),
+    }
 }
 
 /// All replicas are equal: JSON, version, digests of the logs; nothing waits; views follow.
@@ -32,7 +46,7 @@ fn replicas_agree(world: &mut World) -> Result<(), String> {
         }
         let mut logs = doc.log_states();
         logs.sort_by_key(|log| log.replica);
-        states.push((doc.to_json(), doc.version(), logs));
+        states.push((rich::to_json(doc), doc.version(), logs));
     }
     match states.windows(2).position(|pair| pair[0] != pair[1]) {
         None => Ok(()),
@@ -46,7 +60,10 @@ fn matches_specification(world: &mut World) -> Result<(), String> {
     if !spec.invalid().is_empty() {
         return Err(format!("the specification calls operations of ours invalid: {:?}", spec.invalid()));
     }
-    let (wanted, got) = (spec.to_json(), doc.to_json());
+    if spec.to_json() != doc.to_json() {
+        return Err(format!("the document is {}, the specification says {}", doc.to_json(), spec.to_json()));
+    }
+    let (wanted, got) = (spec.to_rich_json(), rich::to_json(doc));
     if wanted == got { Ok(()) } else { Err(format!("the document is {got}, the specification says {wanted}")) }
 }
 
@@ -61,7 +78,7 @@ fn saves_are_whole(world: &mut World) -> Result<(), String> {
             return Err(format!("saving what replica {number} saved gives other bytes"));
         }
         let original = &world.replicas[number].doc;
-        if (loaded.to_json(), loaded.version()) != (original.to_json(), original.version()) {
+        if (rich::to_json(&loaded), loaded.version()) != (rich::to_json(original), original.version()) {
             return Err(format!("replica {number} was {}, loads as {}", original.to_json(), loaded.to_json()));
         }
     }
@@ -94,8 +111,8 @@ fn any_order_will_do(world: &mut World) -> Result<(), String> {
         for batch in batches {
             copy.import_batch(batch).map_err(|error| format!("a single change was refused: {error}"))?;
         }
-        if (copy.to_json(), copy.version()) != (doc.to_json(), doc.version()) {
-            return Err(format!("order {order} gives {} instead of {}", copy.to_json(), doc.to_json()));
+        if (rich::to_json(&copy), copy.version()) != (rich::to_json(doc), doc.version()) {
+            return Err(format!("order {order} gives {} instead of {}", rich::to_json(&copy), rich::to_json(doc)));
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod edit;
 mod world;
 
 use selvedge::ContainerKind;
+use selvedge::doc::Side;
 use serde::{Deserialize, Serialize};
 
 pub use world::{Replica, World, split};
@@ -98,6 +99,17 @@ pub enum Action {
         /// The time it is there.
         ms: u64,
     },
+    /// Remembers a position, for everybody to find again.
+    Anchor {
+        /// Where.
+        replica: u8,
+        /// Which of the texts and lists.
+        at: u16,
+        /// The position in it.
+        pos: u16,
+        /// The side on which it stays.
+        side: Side,
+    },
     /// Fills the document with initial content if it is empty.
     Init {
         /// Where.
@@ -169,6 +181,9 @@ pub enum What {
     BoundedTransfer { to: u8, amount: u16 },
     RemoveWinsAdd { value: Plain },
     RemoveWinsRemove { pick: u16 },
+    TextMark { pos: u16, len: u16, key: u8, value: u8, expand: u8 },
+    TextUnmark { pos: u16, len: u16, key: u8 },
+    TextDelta { steps: Vec<(u8, u8, u8)> },
 }
 
 impl What {
@@ -190,7 +205,10 @@ impl What {
             Self::TextInsert { .. }
             | Self::TextDelete { .. }
             | Self::TextInsertUtf16 { .. }
-            | Self::TextDeleteUtf16 { .. } => ContainerKind::Text,
+            | Self::TextDeleteUtf16 { .. }
+            | Self::TextMark { .. }
+            | Self::TextUnmark { .. }
+            | Self::TextDelta { .. } => ContainerKind::Text,
             Self::TreeCreate { .. } | Self::TreeMove { .. } | Self::TreeRemove { .. } | Self::TreeData { .. } => {
                 ContainerKind::Tree
             }

@@ -8,6 +8,7 @@
 mod containers;
 mod history;
 mod json;
+mod marks;
 mod sequence;
 mod tree;
 
@@ -52,6 +53,11 @@ impl Spec {
     /// The whole document as JSON.
     pub fn to_json(&self) -> Json {
         json::document(&self.containers)
+    }
+
+    /// The same with every text as a list of its characters' runs: text, and marks by key.
+    pub fn to_rich_json(&self) -> Json {
+        json::rich_document(&self.containers)
     }
 
     /// The first operation of every run that is invalid where it stands, sorted.

@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use selvedge::doc::{Patch, PatchKind};
 use selvedge::{ContainerKind, Doc, Handle, OpId, Value};
 
+/// Keys and values of marks.
+type Marks = BTreeMap<String, String>;
+
 /// One container, with values in their debug form (in which a NaN equals itself).
 #[derive(Clone, Debug, PartialEq)]
 enum Shape {
     Map(BTreeMap<String, String>),
     List(Vec<Option<String>>),
-    Text(String),
+    /// Characters, each with its marks.
+    Text(Vec<(char, Marks)>),
     Register(Option<String>),
     Counter(i64),
     Set(Vec<String>),
@@ -41,7 +45,7 @@ impl Shape {
         match kind {
             ContainerKind::Map => Self::Map(BTreeMap::new()),
             ContainerKind::List => Self::List(Vec::new()),
-            ContainerKind::Text => Self::Text(String::new()),
+            ContainerKind::Text => Self::Text(Vec::new()),
             ContainerKind::Register => Self::Register(None),
             ContainerKind::Counter | ContainerKind::BoundedCounter => Self::Counter(0),
             ContainerKind::Set | ContainerKind::RemoveWinsSet => Self::Set(Vec::new()),
@@ -62,7 +66,15 @@ impl Shape {
                 let list = doc.list_at(handle);
                 Self::List((0..list.len()).map(|index| first(list.values(index))).collect())
             }
-            ContainerKind::Text => Self::Text(doc.text_at(handle).to_string()),
+            ContainerKind::Text => {
+                let (mut text, string) = (Vec::new(), doc.text_at(handle).to_string());
+                let mut chars = string.chars();
+                for span in doc.text_at(handle).runs() {
+                    let marks: Marks = span.marks.into_iter().map(|(key, value)| (key, told(value))).collect();
+                    text.extend(chars.by_ref().take(span.len).map(|c| (c, marks.clone())));
+                }
+                Self::Text(text)
+            }
             ContainerKind::Register => Self::Register(doc.register_at(handle).get().map(told)),
             ContainerKind::Counter => Self::Counter(doc.counter_at(handle).value()),
             ContainerKind::BoundedCounter => Self::Counter(doc.bounded_counter_at(handle).value() as i64),
@@ -100,13 +112,27 @@ impl Shape {
                 *list.get_mut(*index as usize)? = value.clone().map(told);
             }
             (Self::Text(text), PatchKind::TextInsert { index, index_utf16, text: added }) => {
-                let at = byte_offset(text, *index, *index_utf16)?;
-                text.insert_str(at, added);
+                let at = place(text, *index, *index_utf16)?;
+                text.splice(at..at, added.chars().map(|c| (c, Marks::new())));
             }
             (Self::Text(text), PatchKind::TextDelete { index, len, index_utf16, len_utf16 }) => {
-                let start = byte_offset(text, *index, *index_utf16)?;
-                let end = byte_offset(text, index + len, index_utf16 + len_utf16)?;
+                let start = place(text, *index, *index_utf16)?;
+                let end = place(text, index + len, index_utf16 + len_utf16)?;
                 text.drain(start..end);
+            }
+            (Self::Text(text), PatchKind::TextMark { index, len, index_utf16, len_utf16, key, value }) => {
+                let start = place(text, *index, *index_utf16)?;
+                let end = place(text, index + len, index_utf16 + len_utf16).filter(|end| start < *end)?;
+                for (_, marks) in &mut text[start..end] {
+                    let before = match value {
+                        Some(value) => marks.insert(key.clone(), told(value.clone())),
+                        None => Some(marks.remove(key)?),
+                    };
+                    // A patch that changes nothing is one too many.
+                    if before == value.clone().map(told) {
+                        return None;
+                    }
+                }
             }
             (Self::Counter(counter), PatchKind::Counter { by }) => *counter = counter.wrapping_add(*by),
             (Self::Register(register), PatchKind::Register { value }) => *register = value.clone().map(told),
@@ -174,11 +200,11 @@ fn leave(tree: &mut Children, node: OpId) -> Option<()> {
     Some(())
 }
 
-/// Where a position lies in a text, if both ways to count it agree.
-fn byte_offset(text: &str, chars: u32, utf16: u32) -> Option<usize> {
-    let prefix: String = text.chars().take(chars as usize).collect();
-    let agree = prefix.chars().count() == chars as usize && prefix.encode_utf16().count() == utf16 as usize;
-    agree.then_some(prefix.len())
+/// A position in a text, if both ways to count it agree.
+fn place(text: &[(char, Marks)], chars: u32, utf16: u32) -> Option<usize> {
+    let before = text.get(..chars as usize)?;
+    let units: usize = before.iter().map(|(c, _)| c.len_utf16()).sum();
+    (units == utf16 as usize).then_some(chars as usize)
 }
 
 impl View {
@@ -198,7 +224,9 @@ impl View {
             PatchKind::ListInsert { .. } | PatchKind::ListDelete { .. } | PatchKind::ListSet { .. } => {
                 ContainerKind::List
             }
-            PatchKind::TextInsert { .. } | PatchKind::TextDelete { .. } => ContainerKind::Text,
+            PatchKind::TextInsert { .. } | PatchKind::TextDelete { .. } | PatchKind::TextMark { .. } => {
+                ContainerKind::Text
+            }
             PatchKind::Counter { .. } => ContainerKind::Counter,
             PatchKind::Register { .. } => ContainerKind::Register,
             PatchKind::SetAdd { .. } | PatchKind::SetRemove { .. } => ContainerKind::Set,

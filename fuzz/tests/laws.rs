@@ -3,6 +3,7 @@
 use selvedge::op::Batch;
 use selvedge::{ContainerKind, Doc, ReplicaId, VersionVector};
 use selvedge_fuzz::arbitrary::{Branches, check};
+use selvedge_fuzz::rich;
 use selvedge_fuzz::script::{Action, Script, World};
 
 /// The four histories: what everybody knows, and what each branch adds (with what everybody knows).
@@ -35,8 +36,8 @@ fn merged(batches: &[&Batch]) -> Result<Doc, String> {
 }
 
 fn same(law: &str, a: &mut Doc, b: &mut Doc) -> Result<(), String> {
-    if a.to_json() != b.to_json() {
-        return Err(format!("{law}: {} is not {}", a.to_json(), b.to_json()));
+    if rich::to_json(a) != rich::to_json(b) {
+        return Err(format!("{law}: {} is not {}", rich::to_json(a), rich::to_json(b)));
     }
     if a.save() == b.save() { Ok(()) } else { Err(format!("{law}: equal to read, saved differently")) }
 }

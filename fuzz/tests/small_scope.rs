@@ -1,7 +1,9 @@
 //! Everything that two replicas can do to a container of each type with three operations each out of a small alphabet,
 //! under every way in which the operations can hear of each other. Bug class A.
 
+use selvedge::doc::Expand;
 use selvedge::{Doc, EditError, OpId, ReplicaId, Transaction, VersionVector};
+use selvedge_fuzz::rich;
 use selvedge_fuzz::spec::Spec;
 
 type Op = fn(&mut Transaction<'_>, &str) -> Result<(), EditError>;
@@ -91,6 +93,35 @@ const TREE: [Op; 3] = [
     },
 ];
 
+/// A text of two characters and marks on them: everything at one gap.
+const RICH: [Op; 5] = [
+    |tx, name| {
+        let mut text = tx.text("t");
+        let middle = text.len() / 2;
+        text.insert(middle, name)
+    },
+    |tx, _| {
+        let mut text = tx.text("t");
+        let middle = text.len() / 2;
+        if text.is_empty() { Ok(()) } else { text.delete(middle, 1) }
+    },
+    |tx, name| {
+        let mut text = tx.text("t");
+        let middle = text.len().div_ceil(2);
+        text.mark(0..middle, "k", name, Expand::After)
+    },
+    |tx, name| {
+        let mut text = tx.text("t");
+        let (middle, len) = (text.len() / 2, text.len());
+        text.mark(middle..len, "k", name, Expand::None)
+    },
+    |tx, _| {
+        let mut text = tx.text("t");
+        let len = text.len();
+        text.unmark(len / 2..len, "k")
+    },
+];
+
 /// All pairs in which nothing hears of what comes after it.
 fn ways_to_hear() -> Vec<(Heard, Heard)> {
     let all = |n: usize| (0..=n).flat_map(move |a| (a..=n).flat_map(move |b| (b..=n).map(move |c| [a, b, c])));
@@ -137,19 +168,24 @@ fn play(ops: [[Op; 3]; 2], heard: (Heard, Heard)) -> Result<[Doc; 2], Box<dyn st
     Ok(docs)
 }
 
+/// All ways for every combination of a large alphabet would take minutes: each takes its share of them.
+fn stride(alphabet: usize) -> usize {
+    [1, 1, 1, 1, 8, 40][alphabet]
+}
+
 fn check_all(alphabet: &[Op]) -> Result<usize, Box<dyn std::error::Error>> {
     let (ways, mut runs) = (ways_to_hear(), 0);
     let n = alphabet.len();
     for code in 0..n.pow(6) {
         let pick = |place: u32| alphabet[code / n.pow(place) % n];
         let ops = [[pick(0), pick(1), pick(2)], [pick(3), pick(4), pick(5)]];
-        // All ways for every combination would take minutes: each takes its share of them.
-        let stride = if n > 3 { 8 } else { 1 };
+        let stride = stride(n);
         for heard in ways.iter().skip(code % stride).step_by(stride) {
             let [mut a, b] = play(ops, *heard)?;
-            assert_eq!(a.to_json(), b.to_json(), "code {code}, {heard:?}");
+            let state = rich::to_json(&a);
+            assert_eq!(state, rich::to_json(&b), "code {code}, {heard:?}");
             let spec = Spec::read(&a.batch_since(&VersionVector::new()))?;
-            assert_eq!(a.to_json(), spec.to_json(), "code {code}, {heard:?}");
+            assert_eq!(state, spec.to_rich_json(), "code {code}, {heard:?}");
             runs += 1;
         }
     }
@@ -163,7 +199,7 @@ macro_rules! per_type {
         fn $name() -> Result<(), Box<dyn std::error::Error>> {
             let (codes, ways) = ($alphabet.len().pow(6), ways_to_hear().len());
             let runs = check_all(&$alphabet)?;
-            if $alphabet.len() > 3 { assert!(runs >= codes * (ways / 8)) } else { assert_eq!(runs, codes * ways) }
+            assert!(runs >= codes * (ways / stride($alphabet.len())));
             Ok(())
         }
     )* };
@@ -171,6 +207,7 @@ macro_rules! per_type {
 
 per_type! {
     all_small_texts_merge_as_specified, TEXT;
+    all_small_marked_texts_merge_as_specified, RICH;
     all_small_lists_merge_as_specified, LIST;
     all_small_maps_merge_as_specified, MAP;
     all_small_registers_merge_as_specified, REGISTER;

@@ -36,6 +36,7 @@ export type CorePatch =
   | readonly ["listSet", handle: number, index: number, slot: CoreSlot]
   | readonly ["list", handle: number, slots: readonly CoreSlot[]]
   | readonly ["textSplice", handle: number, index: number, deleted: number, insert: string]
+  | readonly ["textMark", handle: number, index: number, length: number, key: string, value: Scalar | undefined]
   | readonly ["counter", handle: number, total: number | bigint]
   | readonly ["register", handle: number, value: Scalar | undefined]
   | readonly ["set", handle: number, values: readonly Scalar[]];
@@ -86,6 +87,12 @@ export interface CoreReplica {
   isWhole(): boolean;
   importSaved(bytes: Uint8Array, clock: number): boolean;
   conflicts(handle: number, key: string | undefined): Scalar[];
+  /** The runs of a text with equal marks: text, then keys and values in turn. */
+  runs(handle: number): [text: string, ...marks: Scalar[]][];
+  /** A position that stays with what is on one side of it. */
+  anchor(handle: number, index: number, after: boolean): string;
+  /** Where an anchor is: its index, and the keys that lead to its container. */
+  resolve(anchor: string): [index: number, ...path: (string | number)[]] | undefined;
 
   /** Hands sealed edits to the sync engine. */
   flush(clock: number): void;

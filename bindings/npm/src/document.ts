@@ -16,7 +16,7 @@ import { Mirror, type TextChanges } from "./mirror.js";
 import { normalise } from "./normalise.js";
 import type { Lease, RecordStore } from "./store/store.js";
 import type {
-  ChangeEvent, CounterHandle, Doc, ListHandle, MapHandle, Path, Peer, Presence, RegisterHandle, Scalar, SetHandle, Snapshot,
+  Anchor, AnchorPosition, ChangeEvent, CounterHandle, Doc, ListHandle, MapHandle, Path, Peer, Presence, RegisterHandle, Scalar, SetHandle, Snapshot,
   Status, TextHandle, Unsubscribe, Value,
 } from "./types.js";
 import { pathName, toHex } from "./util.js";
@@ -227,6 +227,22 @@ export class DocumentObject<T extends object> implements Doc<T> {
   conflicts(handle: number, key: string | undefined): Scalar[] {
     this.#checkOpen();
     return this.#core.conflicts(handle, key);
+  }
+
+  runs(handle: number): ReturnType<CoreReplica["runs"]> {
+    this.#checkOpen();
+    return this.#core.runs(handle);
+  }
+
+  anchor(handle: number, index: number, after: boolean): Anchor {
+    this.#checkOpen();
+    return this.#core.anchor(handle, index, after);
+  }
+
+  resolve(anchor: Anchor): AnchorPosition | null {
+    this.#checkOpen();
+    const [index, ...path] = this.#core.resolve(anchor) ?? [];
+    return index === undefined ? null : { path, index };
   }
 
   // Where it stands.

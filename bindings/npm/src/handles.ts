@@ -13,12 +13,12 @@ import { equalScalars } from "./equal.js";
 import { SelvedgeError } from "./error.js";
 import { bindElement } from "./bind.js";
 import type {
-  ChangeEvent, Children, CounterHandle, Handle, ListHandle, MapHandle, RegisterHandle, Scalar, SetHandle, Snapshot, Splice,
-  TextEvent, TextHandle, Unsubscribe, Value,
+  Attributes, ChangeEvent, Children, CounterHandle, DeltaOp, Expand, Handle, ListHandle, MapHandle, MarkChange, RegisterHandle,
+  Scalar, SetHandle, Snapshot, Splice, TextEvent, TextHandle, Unsubscribe, Value,
 } from "./types.js";
 import { pathName } from "./util.js";
 import {
-  type CounterNode, isAttached, isNode, type Kind, type ListNode, type MapNode, type Node, nodePath, type RegisterNode,
+  type CounterNode, defineKey, isAttached, isNode, type Kind, type ListNode, type MapNode, type Node, nodePath, type RegisterNode,
   type SetNode, type Slot, type TextNode,
 } from "./view.js";
 
@@ -112,6 +112,27 @@ abstract class View<K extends Kind, V> implements Handle<V> {
     return at as Drafts[K];
   }
 
+  /** The core's number of the container, `null` if there is none yet. What asks for it cannot see an open change. */
+  protected handle(): number | null {
+    if (this.host.transaction) {
+      throw new SelvedgeError("invalid-use", "this reads the document, which does not have the edits of an open change yet", {
+        path: pathName(this.path),
+        hint: "Call it before or after doc.change().",
+      });
+    }
+    const node = this.node();
+    return node ? this.host.mirror.handleOf(node) ?? null : null;
+  }
+
+  protected anchorAt(index: number, side: "before" | "after"): string {
+    const handle = this.handle();
+    if (handle !== null) return this.host.anchor(handle, index, side === "after");
+    throw new SelvedgeError("out-of-range", "there is nothing here that an anchor could stay with", {
+      path: pathName(this.path),
+      hint: "Write to the text or list first.",
+    });
+  }
+
   /** Keys and anchor for a handle of something inside. */
   protected inside(key: string | number): [Host, Keys, Node | null] {
     if (typeof key === "string") return [this.host, [...this.#keys, key], this.#anchor];
@@ -183,18 +204,52 @@ export class TextView extends View<"text", string> implements TextHandle {
     });
   }
 
+  mark(index: number, length: number, key: string, value: Exclude<Scalar, null>, expand?: Expand): void {
+    this.edit((draft) => {
+      if (value !== null) return draft.mark(index, length, key, value, expand);
+      throw new SelvedgeError("unsupported-value", "a mark cannot be null", {
+        path: pathName(this.path),
+        hint: "Take a mark away with unmark().",
+      });
+    });
+  }
+
+  unmark(index: number, length: number, key: string): void {
+    this.edit((draft) => draft.mark(index, length, key, null));
+  }
+
+  toDelta(): DeltaOp[] {
+    const handle = this.handle();
+    const runs = handle === null ? [] : this.host.runs(handle);
+    return runs.map(([insert, ...marks]) => {
+      if (marks.length === 0) return { insert };
+      const attributes: Record<string, Scalar> = {};
+      for (let i = 0; i < marks.length; i += 2) defineKey(attributes, marks[i] as string, marks[i + 1] as Scalar);
+      return { insert, attributes };
+    });
+  }
+
+  applyDelta(delta: readonly DeltaOp[], expand: { readonly [key: string]: Expand } = {}): void {
+    this.edit((draft) => draft.applyDelta(delta, expand));
+  }
+
+  anchor(index: number, side: "before" | "after" = "after"): string {
+    return this.anchorAt(index, side);
+  }
+
   observe(listener: (event: TextEvent) => void): Unsubscribe {
     let node = this.node();
     let text = this.viewed();
     return this.host.observe((event, texts) => {
       const now = this.node();
-      const changes = now && (texts.get(now) ?? []);
-      const splices = now === node && changes ? changes : oneSplice(text, now?.text ?? "");
+      const told = now && (texts.get(now) ?? []);
+      const changes = now === node && told ? told : [...oneSplice(text, now?.text ?? ""), ...marksOf(this.toDelta())];
+      const splices = changes.filter((change): change is Splice => "insert" in change);
       node = now;
       // Later changes may be in the view already: the splices say what this one made of the text.
       text = splices.reduce((known, { index, delete: deleted, insert }) =>
         known.slice(0, index) + insert + known.slice(index + deleted), text);
-      if (splices.length > 0) listener({ local: event.local, splices });
+      if (changes.length > 0) listener({ local: event.local, splices, changes });
     });
   }
 
@@ -214,6 +269,19 @@ export class TextView extends View<"text", string> implements TextHandle {
 function oneSplice(before: string, after: string): readonly Splice[] {
   const change = diff(before, after);
   return change ? [change] : [];
+}
+
+/** What makes a text without marks one with these. */
+function marksOf(delta: readonly DeltaOp[]): MarkChange[] {
+  const marks: MarkChange[] = [];
+  let index = 0;
+  for (const op of delta) {
+    const { length } = (op as { insert: string }).insert;
+    const { attributes = {} } = op as { attributes?: Attributes };
+    for (const [key, value] of Object.entries(attributes)) marks.push({ index, length, key, value });
+    index += length;
+  }
+  return marks;
 }
 
 export class CounterView extends View<"counter", number> implements CounterHandle {
@@ -347,6 +415,10 @@ export class ListView<E> extends Outer<"list", readonly Snapshot<E>[], number> i
 
   move(from: number, to: number): void {
     this.edit((draft) => draft.move(from, to));
+  }
+
+  anchor(index: number, side: "before" | "after" = "after"): string {
+    return this.anchorAt(index, side);
   }
 
   protected viewed(): readonly Snapshot<E>[] {

@@ -7,11 +7,11 @@
 
 import type { CoreContainer, CorePatch, CoreSlot } from "./core.js";
 import { joinRuns } from "./runs.js";
-import type { Scalar, Splice } from "./types.js";
+import type { Scalar, Splice, TextChange } from "./types.js";
 import { KINDS, makeNode, MapNode, type Node, type Slot, type TextNode } from "./view.js";
 
 /** What patches did to texts. */
-export type TextChanges = Map<TextNode, Splice[]>;
+export type TextChanges = Map<TextNode, TextChange[]>;
 
 export class Mirror {
   readonly root: MapNode;
@@ -63,6 +63,9 @@ export class Mirror {
         break;
       case "textSplice":
         if (node.kind === "text") splice(node, { index: patch[2], delete: patch[3], insert: patch[4] }, texts);
+        break;
+      case "textMark":
+        if (node.kind === "text") note(node, { index: patch[2], length: patch[3], key: patch[4], value: patch[5] ?? null }, texts);
         break;
       case "counter":
         if (node.kind === "counter") node.set(patch[2]);
@@ -121,6 +124,10 @@ export class Mirror {
 
 function splice(node: TextNode, change: Splice, texts: TextChanges): void {
   node.splice(change.index, change.delete, change.insert);
+  note(node, change, texts);
+}
+
+function note(node: TextNode, change: TextChange, texts: TextChanges): void {
   const changes = texts.get(node);
   if (changes) changes.push(change);
   else texts.set(node, [change]);

@@ -29,7 +29,7 @@ export function normalise(value: unknown, path: readonly (string | number)[], co
 export function scalar(value: unknown, path: readonly (string | number)[]): Scalar {
   const plain = normalise(value, path);
   if (isScalar(plain)) return plain;
-  throw refuse(path, "an object or array", "Sets and registers hold null, booleans, numbers, strings and bytes.");
+  throw refuse(path, "an object or array", "Sets, registers and marks hold null, booleans, numbers, strings and bytes.");
 }
 
 export function isScalar(value: Plain): value is Scalar {

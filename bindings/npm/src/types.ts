@@ -96,10 +96,59 @@ export interface Splice {
   readonly insert: string;
 }
 
+/** Part of a text that got a mark, or lost it. Inserted text comes without marks: what it has by its place follows. */
+export interface MarkChange {
+  /** Where, in UTF-16 units. */
+  readonly index: number;
+  /** How many UTF-16 units. */
+  readonly length: number;
+  readonly key: string;
+  /** The mark's value, `null` if it is gone. */
+  readonly value: Scalar;
+}
+
+export type TextChange = Splice | MarkChange;
+
 /** What happened to a text. */
 export interface TextEvent {
   readonly local: boolean;
   readonly splices: readonly Splice[];
+  /** The splices and what happened to marks, in order: each counts on all before it. */
+  readonly changes: readonly TextChange[];
+}
+
+/** Where text that is inserted at an end of a marked stretch becomes part of it. */
+export type Expand = "none" | "before" | "after" | "both";
+
+/** Marks of a part of a text, by key; `null` takes a mark away. */
+export interface Attributes {
+  readonly [key: string]: Scalar;
+}
+
+/** A step of a Delta, in Quill's form. Lengths count UTF-16 units. */
+export type DeltaOp =
+  | { readonly insert: string; readonly attributes?: Attributes | undefined }
+  | { readonly retain: number; readonly attributes?: Attributes | undefined }
+  | { readonly delete: number };
+
+/** A position that survives edits: a string that means the same on every copy. */
+export type Anchor = string;
+
+/** Where an anchor is now. */
+export interface AnchorPosition {
+  /** The keys that lead to the text or list. */
+  readonly path: readonly (string | number)[];
+  /** The index in it, in UTF-16 units. */
+  readonly index: number;
+}
+
+/** Texts and lists. */
+export interface Anchored {
+  /**
+   * A position that survives edits. It stays behind what is before it (`after`, the default) or before what is behind
+   * it (`before`); find it with `doc.resolve`. Not inside of a change.
+   */
+  anchor(index: number, side?: "before" | "after"): Anchor;
 }
 
 /** What all handles have. A handle may be made before its container exists: writing makes it. */
@@ -113,7 +162,7 @@ export interface Handle<V> {
 }
 
 /** Characters in an order, edited by many at once. */
-export interface TextHandle extends Handle<string> {
+export interface TextHandle extends Handle<string>, Anchored {
   /** In UTF-16 units. */
   readonly length: number;
   toString(): string;
@@ -126,7 +175,15 @@ export interface TextHandle extends Handle<string> {
    * `caret`, the position behind what was just typed, tells where in a run of equal characters it was.
    */
   applyDiff(next: string, caret?: number): void;
-  /** The splices of every change, ours (`local`) and others'. Not called at once. */
+  /** Marks a part of the text: bold, a link. `expand` (default `after`) tells what typing at its ends does. */
+  mark(index: number, length: number, key: string, value: Exclude<Scalar, null>, expand?: Expand): void;
+  /** Takes a mark away from a part of the text. */
+  unmark(index: number, length: number, key: string): void;
+  /** The text and its marks as insertions, in the form of Quill's Delta. Not inside of a change. */
+  toDelta(): DeltaOp[];
+  /** Edits text and marks. `expand` gives rules for keys whose marks do not grow at their end (`after`). */
+  applyDelta(delta: readonly DeltaOp[], expand?: { readonly [key: string]: Expand }): void;
+  /** What every change did, ours (`local`) and others'. Not called at once. */
   observe(listener: (event: TextEvent) => void): Unsubscribe;
   /** Keeps an input or textarea and this text equal in both directions, cursor and selection included. */
   bind(element: HTMLTextAreaElement | HTMLInputElement): Unsubscribe;
@@ -157,7 +214,7 @@ export interface RegisterHandle<V extends Scalar = Scalar> extends Handle<V | un
 }
 
 /** A list whose elements can be moved. */
-export interface ListHandle<E = Value> extends Handle<readonly Snapshot<E>[]>, Children<number> {
+export interface ListHandle<E = Value> extends Handle<readonly Snapshot<E>[]>, Children<number>, Anchored {
   readonly length: number;
   get(index: number): Snapshot<E> | undefined;
   push(...values: E[]): void;
@@ -214,6 +271,9 @@ export interface Doc<T> {
   register<V extends Scalar = Scalar>(path: Path): RegisterHandle<V>;
   list<E = Value>(path: Path): ListHandle<E>;
   map<V = Value>(path: Path): MapHandle<V>;
+
+  /** Where an anchor is now, or where it was if what it stayed with is gone; `null` if that is not known here or not shown. */
+  resolve(anchor: Anchor): AnchorPosition | null;
 
   readonly status: Status;
   /** Calls at once, and again whenever the status changed. */

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use selvedge::doc::EditError;
+use selvedge::doc::{DeltaOp, EditError, Expand, Metric};
 use selvedge::{ContainerKind, Handle, Transaction, Value};
 
 /// A step on the way to a container.
@@ -47,6 +47,10 @@ pub enum Edit {
     ListMove(usize, usize),
     /// Replaces a part of a text: offset, length, what comes instead.
     TextSplice(usize, usize, String),
+    /// Marks a part of a text, or without a value takes a mark away: offset, length, key, value, rule at the ends.
+    TextMark(usize, usize, String, Option<Value>, Expand),
+    /// Edits a text as a Delta says, with the rules of the keys in it.
+    TextDelta(Vec<DeltaOp>, BTreeMap<String, Expand>),
     /// Adds to a counter.
     CounterAdd(i64),
     /// Adds to a set.
@@ -97,6 +101,18 @@ fn apply_one(tx: &mut Transaction<'_>, command: &Command) -> Result<(), EditErro
             let mut text = tx.text_at(at)?;
             text.delete_utf16(*index, *deleted)?;
             text.insert_utf16(*index, added)
+        }
+        Edit::TextMark(index, len, key, value, expand) => {
+            let mut text = tx.text_at(at)?;
+            let start = text.convert(*index, Metric::Utf16, Metric::Scalar)?;
+            let end = text.convert(index.saturating_add(*len), Metric::Utf16, Metric::Scalar)?;
+            match value {
+                Some(value) => text.mark(start..end, key, value.clone(), *expand),
+                None => text.unmark(start..end, key),
+            }
+        }
+        Edit::TextDelta(delta, rules) => {
+            tx.text_at(at)?.apply_delta(delta, &|key| rules.get(key).copied().unwrap_or_default())
         }
         Edit::CounterAdd(by) => tx.counter_at(at)?.add(*by),
         Edit::SetAdd(value) => tx.set_at(at)?.add(value.clone()),

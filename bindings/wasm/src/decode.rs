@@ -2,7 +2,10 @@
 //!
 //! The npm package has checked what the application gave; what is wrong here is a mistake of ours and refused as such.
 
+use std::collections::BTreeMap;
+
 use js_sys::{Array, Object, Uint8Array};
+use selvedge::doc::{DeltaOp, Expand};
 use selvedge::{ContainerKind, Value};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -28,6 +31,11 @@ fn command(item: &JsValue) -> Result<Command, JsValue> {
         "listDelete" => Edit::ListDelete(index(&a)?, index(&b)?),
         "listMove" => Edit::ListMove(index(&a)?, index(&b)?),
         "textSplice" => Edit::TextSplice(index(&a)?, index(&b)?, string(&c)?),
+        "textMark" => {
+            let value = Some(value(&item.get(5))?).filter(|value| *value != Value::Null);
+            Edit::TextMark(index(&a)?, index(&b)?, string(&c)?, value, expand(&item.get(6))?)
+        }
+        "textDelta" => delta(&a)?,
         "counterAdd" => match value(&a)? {
             Value::Int(by) => Edit::CounterAdd(by),
             _ => return Err(misuse("a counter adds whole numbers")),
@@ -39,6 +47,33 @@ fn command(item: &JsValue) -> Result<Command, JsValue> {
         other => return Err(misuse(&format!("there is no command {other}"))),
     };
     Ok(Command { path: path(&item.get(1))?, edit })
+}
+
+/// A Delta: each operation an array of what is inserted (a string), retained (its length) or deleted (less than zero),
+/// and keys, values and rules of its attributes.
+fn delta(list: &JsValue) -> Result<Edit, JsValue> {
+    let list: &Array = list.dyn_ref().ok_or_else(|| misuse("a Delta is an array"))?;
+    let (mut ops, mut rules) = (Vec::new(), BTreeMap::new());
+    for item in list.iter() {
+        let item: &Array = item.dyn_ref().ok_or_else(|| misuse("an operation is an array"))?;
+        let mut attributes = Vec::new();
+        for i in (1..item.length()).step_by(3) {
+            let key = string(&item.get(i))?;
+            rules.insert(key.clone(), expand(&item.get(i + 2))?);
+            attributes.push((key, Some(value(&item.get(i + 1))?).filter(|value| *value != Value::Null)));
+        }
+        let what = item.get(0);
+        ops.push(match (what.as_string(), what.as_f64()) {
+            (Some(text), _) => DeltaOp::Insert { text, attributes },
+            (None, Some(len)) if len < 0.0 => DeltaOp::Delete { len: index(&(-len).into())? },
+            _ => DeltaOp::Retain { len: index(&what)?, attributes },
+        });
+    }
+    Ok(Edit::TextDelta(ops, rules))
+}
+
+fn expand(item: &JsValue) -> Result<Expand, JsValue> {
+    Expand::ALL.get(index(item)?).copied().ok_or_else(|| misuse("there is no such rule"))
 }
 
 fn path(list: &JsValue) -> Result<Path, JsValue> {

@@ -17,7 +17,9 @@ pub(crate) fn edit_error(error: EditError) -> JsValue {
     let code = match &error {
         EditError::OutOfRange { .. } | EditError::InsideCharacter { .. } => "out-of-range",
         EditError::WrongKind { .. } | EditError::UnknownKind { .. } => "wrong-kind",
-        EditError::TooDeep(_) | EditError::ContainerInSet => "unsupported-value",
+        EditError::TooDeep(_) | EditError::ContainerInSet | EditError::NoMarkValue | EditError::Delta(_) => {
+            "unsupported-value"
+        }
         _ => "too-large",
     };
     fail(code, &error.to_string())

@@ -7,16 +7,17 @@ use std::cell::RefCell;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use selvedge::codec::DecodeError;
+use selvedge::doc::{Anchor, Metric, PathItem, Side};
 use selvedge::graph::Logs;
 use selvedge::op::{Batch, Segment, put_frame};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
-use selvedge::{Doc, DocName, ReplicaId, Value, VersionVector};
+use selvedge::{Doc, DocName, Handle, ReplicaId, Value, VersionVector};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::command::{self, Plain};
 use crate::fail::{decode_error, edit_error, fail, install_panic_hook, misuse};
-use crate::view::View;
+use crate::view::{self, View};
 use crate::{decode, effects, slots};
 
 /// One document of one writer.
@@ -155,12 +156,50 @@ impl Replica {
     /// Every value that was written at the same time to a key of a map, or to a register, the one that is read first.
     pub fn conflicts(&self, handle: u32, key: Option<String>) -> Result<Array, JsValue> {
         self.with(|inner| {
-            let handle = inner.doc.handle(handle).ok_or_else(|| misuse("there is no such container"))?;
+            let handle = inner.handle(handle)?;
             let values: Vec<Value> = match key {
                 Some(key) => inner.doc.map_at(handle).values(&key),
                 None => inner.doc.register_at(handle).values(),
             };
             Ok(values.iter().map(slots::value).collect())
+        })
+    }
+
+    /// The runs of a text with equal marks: each its text, and keys and values in turn.
+    pub fn runs(&self, handle: u32) -> Result<Array, JsValue> {
+        self.with(|inner| {
+            let text = inner.doc.text_at(inner.handle(handle)?);
+            Ok(text.to_delta().into_iter().map(|op| view::run(&op)).collect())
+        })
+    }
+
+    /// An anchor at an index of a text, in UTF-16 units, or of a list.
+    pub fn anchor(&self, handle: u32, index: usize, after: bool) -> Result<String, JsValue> {
+        self.with(|inner| {
+            let handle = inner.handle(handle)?;
+            let text = inner.doc.text_at(handle);
+            let pos = match text.handle() {
+                Some(_) => text.convert(index, Metric::Utf16, Metric::Scalar).map_err(edit_error)?,
+                None => index,
+            };
+            let side = if after { Side::After } else { Side::Before };
+            inner.doc.anchor(handle, pos, side).map(|anchor| anchor.to_string()).map_err(edit_error)
+        })
+    }
+
+    /// Where an anchor is: its index, and the keys that lead to its container; undefined if that is not known or shown.
+    pub fn resolve(&self, anchor: &str) -> Result<Option<Array>, JsValue> {
+        let anchor: Anchor = anchor.parse().map_err(|error| decode_error("this is no anchor", &error))?;
+        self.with(|inner| {
+            let found = inner.doc.resolve(&anchor);
+            let path = found.and_then(|found| Some((found, inner.doc.path(found.container)?)));
+            Ok(path.map(|(found, path)| {
+                let keys = path.into_iter().map(|item| match item {
+                    PathItem::Key(key) => JsValue::from(key),
+                    PathItem::Index(index) => index.into(),
+                });
+                std::iter::once(JsValue::from_f64(found.utf16 as f64)).chain(keys).collect()
+            }))
         })
     }
 
@@ -250,6 +289,10 @@ impl Replica {
 }
 
 impl Inner {
+    fn handle(&self, number: u32) -> Result<Handle, JsValue> {
+        self.doc.handle(number).ok_or_else(|| misuse("there is no such container"))
+    }
+
     fn flush(&mut self, clock: u64) {
         let batch = self.doc.take_batch();
         if !batch.is_empty() {

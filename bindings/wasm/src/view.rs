@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use js_sys::{Array, Object, Reflect};
-use selvedge::doc::{Entry, PatchKind, PatchValue, PathItem};
+use selvedge::doc::{DeltaOp, Entry, PatchKind, PatchValue, PathItem};
 use selvedge::{ContainerKind, Doc, Handle, Patch};
 use wasm_bindgen::JsValue;
 
@@ -115,6 +115,10 @@ impl View {
             }
             PatchKind::TextDelete { index_utf16, len_utf16, .. } => {
                 emit(out, "textSplice", at, &[(*index_utf16).into(), (*len_utf16).into(), "".into()]);
+            }
+            PatchKind::TextMark { index_utf16, len_utf16, key, value, .. } => {
+                let value = value.as_ref().map_or(JsValue::UNDEFINED, |value| patch_value(Some(value)));
+                emit(out, "textMark", at, &[(*index_utf16).into(), (*len_utf16).into(), key.into(), value]);
             }
             PatchKind::Counter { .. }
             | PatchKind::Register { .. }
@@ -228,6 +232,19 @@ fn content_of(doc: &Doc, handle: Handle, kind: ContainerKind) -> JsValue {
         ContainerKind::Register => slots::optional(doc.register_at(handle).get().as_ref()),
         _ => doc.set_at(handle).values().iter().map(slots::value).collect::<Array>().into(),
     }
+}
+
+/// A run of a text: its text, and keys and values of its marks in turn.
+pub(crate) fn run(op: &DeltaOp) -> JsValue {
+    let out = Array::new();
+    if let DeltaOp::Insert { text, attributes } = op {
+        out.push(&text.into());
+        for (key, value) in attributes {
+            out.push(&key.into());
+            out.push(&slots::optional(value.as_ref()));
+        }
+    }
+    out.into()
 }
 
 /// Notes the keys of maps on the way to a patch's container.

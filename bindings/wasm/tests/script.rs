@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a script that does not parse is a failed test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use selvedge::doc::{DeltaOp, Expand};
 use selvedge::{ContainerKind, Doc, ReplicaId, Value, VersionVector};
 use selvedge_wasm::command::{Command, Edit, Key, Path, Plain, apply, fill_root};
 use serde_json::{Value as Json, json};
@@ -96,6 +98,10 @@ fn command(json: &Json) -> Command {
         "listDelete" => Edit::ListDelete(number(a), number(b)),
         "listMove" => Edit::ListMove(number(a), number(b)),
         "textSplice" => Edit::TextSplice(number(a), number(b), text(c)),
+        "textMark" => {
+            Edit::TextMark(number(a), number(b), text(c), mark_value(&json[5]), Expand::ALL[number(&json[6])])
+        }
+        "textDelta" => delta(a),
         "counterAdd" => Edit::CounterAdd(a.as_i64().expect("a script that parses")),
         "setAdd" => Edit::SetAdd(scalar(a).expect("a script that parses")),
         "setRemove" => Edit::SetRemove(scalar(a).expect("a script that parses")),
@@ -104,6 +110,28 @@ fn command(json: &Json) -> Command {
         other => panic!("no command {other}"),
     };
     Command { path: path(&json[1]), edit }
+}
+
+fn mark_value(json: &Json) -> Option<Value> {
+    scalar(json).filter(|value| *value != Value::Null)
+}
+
+/// A Delta as the npm package gives it.
+fn delta(json: &Json) -> Edit {
+    let (mut ops, mut rules) = (Vec::new(), BTreeMap::new());
+    for op in json.as_array().expect("a script that parses") {
+        let (what, given) = op.as_array().and_then(|op| op.split_first()).expect("a script that parses");
+        for attribute in given.chunks(3) {
+            rules.insert(text(&attribute[0]), Expand::ALL[number(&attribute[2])]);
+        }
+        let attributes = given.chunks(3).map(|attribute| (text(&attribute[0]), mark_value(&attribute[1]))).collect();
+        ops.push(match what.as_i64() {
+            None => DeltaOp::Insert { text: text(what), attributes },
+            Some(len) if len < 0 => DeltaOp::Delete { len: len.unsigned_abs() as usize },
+            Some(len) => DeltaOp::Retain { len: len as usize, attributes },
+        });
+    }
+    Edit::TextDelta(ops, rules)
 }
 
 /// Runs the script: the bytes of every change as it is handed over, and the files in the end.

@@ -10,8 +10,8 @@ use super::counter::CounterState;
 use super::remove_wins::RemoveWinsState;
 use super::set::SetState;
 use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
-use crate::graph::Dot;
-use crate::op::{ContainerKind, ElementRef, OpRun, TextRun, Value};
+use crate::graph::{Dot, Logs};
+use crate::op::{ContainerKind, ElementRef, MarkRun, OpRun, TextRun, Value};
 use crate::ordered::OrdMap;
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
@@ -179,6 +179,11 @@ impl Containers {
         kinds.flat_map(|kinds| kinds.iter().map(|(_, handle)| *handle)).collect()
     }
 
+    /// Whether texts know who wrote what.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     pub(crate) fn content(&self, handle: Handle) -> &Content {
         &self.all[handle.0 as usize].content
     }
@@ -310,6 +315,7 @@ impl Containers {
                 OpRun::Delete { pos, len, backward } => {
                     self.apply_text(context, handle, TextRun::Delete { pos, len, backward })
                 }
+                OpRun::Mark(mark) => self.apply_mark(context, handle, &mark),
                 _ => Applied::Invalid,
             };
         }
@@ -400,23 +406,43 @@ impl Containers {
         applied
     }
 
+    fn apply_mark(&mut self, context: &Context<'_>, handle: Handle, mark: &MarkRun<'_>) -> Applied {
+        let mut events = self.events.is_some().then(Vec::new);
+        let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return Applied::Invalid };
+        let applied = state.mark(context, mark, &mut events);
+        self.tell(handle, events.unwrap_or_default());
+        applied
+    }
+
     /// Inserts characters that were typed here, which `dot` is the first of.
     #[inline]
-    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent) {
+    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent, logs: &Logs) {
         let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
         if let Some(all) = &mut self.events {
             let index_utf16 = state.rope().utf16_of(pos);
             all.push((handle, true, Event::TextInsert { index: pos, index_utf16, text: text.to_owned() }));
         }
-        state.insert_seen(dot, pos, text, extent);
+        state.insert_seen(dot, pos, text, extent, logs);
+        if state.is_marked() && self.events.is_some() {
+            self.tell_inherited(handle, dot, pos, extent);
+        }
+    }
+
+    #[cold]
+    fn tell_inherited(&mut self, handle: Handle, dot: Dot, pos: u32, extent: Extent) {
+        let mut events = Some(Vec::new());
+        if let Content::Text(state) = &self.all[handle.0 as usize].content {
+            state.tell_inherited(dot, pos, extent, &mut events);
+        }
+        self.tell(handle, events.unwrap_or_default());
     }
 
     /// Deletes characters here.
     #[inline]
-    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32) {
+    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32, logs: &Logs) {
         let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
         let mut events = self.events.is_some().then(Vec::new);
-        state.delete_seen(dot, pos, len, false, &mut events);
+        state.delete_seen(dot, pos, len, false, logs, &mut events);
         if let Some(events) = events {
             self.tell(handle, events);
         }

@@ -18,6 +18,8 @@ pub(crate) enum Event {
     TextInsert { index: u32, index_utf16: u32, text: String },
     /// Characters were deleted.
     TextDelete { index: u32, len: u32, index_utf16: u32, len_utf16: u32 },
+    /// Characters read another value for a key of their marks (`None`: none now).
+    TextMark { index: u32, len: u32, index_utf16: u32, len_utf16: u32, key: String, value: Option<Value> },
     /// A counter changed by this much.
     Counter { by: i64 },
     /// The value that a register reads changed.

@@ -6,7 +6,7 @@
 //! deletion keeps the element. (After Kleppmann, "Moving elements in list CRDTs", 2020, with observed-remove slots.)
 //! Always holds: an element's slots that are not shown are hidden in the sequence.
 
-use super::sequence::{Deleted, Sequence, SettledRun};
+use super::sequence::{Bound, Deleted, Sequence, SettledRun, Side};
 use super::{Context, Event, MultiValue, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_u64};
 use crate::graph::{Dot, Past};
@@ -262,6 +262,28 @@ impl ListState {
     /// Where an element is shown.
     pub(crate) fn index_of(&self, element: Dot) -> Option<u32> {
         self.shown_slot(element).and_then(|slot| self.sequence.view_position(slot))
+    }
+
+    /// The bound at an index that stays with the element on one side.
+    pub(crate) fn bound_at(&self, index: u32, side: Side) -> Bound {
+        let element = match side {
+            Side::Before => self.element_at(index),
+            Side::After => index.checked_sub(1).and_then(|before| self.element_at(before)),
+        };
+        Bound { dot: element.unwrap_or(Dot::NONE), side }
+    }
+
+    /// Where a bound of an element is: at its slot or, if it was deleted, where that was. `None` if the list never had
+    /// the element.
+    pub(crate) fn position_of(&self, bound: Bound) -> Option<u32> {
+        let dot = match bound.dot {
+            Dot::NONE => Dot::NONE,
+            element => {
+                let last = self.elements.get(&element)?.slots.iter().max().map_or(element, |slot| slot.dot);
+                self.shown_slot(element).unwrap_or(last)
+            }
+        };
+        Some(self.sequence.view_before(Bound { dot, ..bound }))
     }
 
     /// Whether the list ever had this element.

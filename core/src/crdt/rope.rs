@@ -18,9 +18,9 @@ const FILL_LEAF: usize = 768;
 /// A leaf below this length is joined with its neighbour if both fit into `FILL_LEAF`.
 const MIN_LEAF: usize = 256;
 
-/// What an offset counts.
+/// What an offset into a text counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Metric {
+pub enum Metric {
     /// Unicode scalar values.
     Scalar,
     /// UTF-16 code units.

@@ -7,12 +7,15 @@
 //! that has seen everything moves nothing. Always holds: whether an operation is valid depends on its causal past alone.
 //! Not here: the content of the elements (`text`, `list`).
 
+mod bound;
 mod history;
 mod run;
 mod tree;
 
 use std::cmp::Ordering;
 
+pub(crate) use self::bound::Bound;
+pub use self::bound::Side;
 use self::history::{Deed, History};
 use self::run::Run;
 use self::tree::{Count, Cursor, Tree};

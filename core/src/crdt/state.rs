@@ -165,7 +165,11 @@ impl<'a> StateReader<'a> {
 impl Content {
     /// Whether `write_state` can tell all of it.
     fn has_state(&self) -> bool {
-        !matches!(self, Self::Tree(_) | Self::Unknown(_))
+        match self {
+            Self::Tree(_) | Self::Unknown(_) => false,
+            Self::Text(text) => !text.is_marked(),
+            _ => true,
+        }
     }
 
     fn write_state(&self, out: &mut StateWriter<'_>) {

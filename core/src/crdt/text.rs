@@ -3,11 +3,14 @@
 //! An operation that has seen everything that happened to the text means the positions of the rope: it needs no
 //! identities. The identities (`sequence`) are needed for an operation that has not, and for anchors; they are made by
 //! replaying the document's history, and what happens afterwards is put down here, to be caught up with when they are
-//! asked for again. Always holds: character i of the rope is element i of the sequence's view, once that has caught up.
-//! Operations count Unicode scalar values.
+//! asked for again. Always holds: character i of the rope is element i of the sequence's view, once that has caught up;
+//! a text with marks (`marks`) is always caught up. Operations count Unicode scalar values.
+
+mod rich;
 
 use smallvec::SmallVec;
 
+use super::marks::Marks;
 use super::rope::{Extent, Rope};
 use super::sequence::Sequence;
 use super::{Applied, Context, Event, StateReader, StateWriter};
@@ -20,6 +23,7 @@ pub(crate) struct TextState {
     /// Exclusive ends of the operations in it, by log.
     ends: SmallVec<[(u32, u32); 2]>,
     ids: Option<Box<Ids>>,
+    marks: Option<Box<Marks>>,
 }
 
 /// Which operation wrote what, as far as it was caught up.
@@ -95,7 +99,7 @@ impl TextState {
     /// An empty text; `tracked` says whether it is to know who wrote what from the beginning.
     pub(crate) fn new(tracked: bool) -> Self {
         let ids = || Box::new(Ids { sequence: Sequence::new(), backlog: Vec::new() });
-        Self { rope: Rope::new(), ends: SmallVec::new(), ids: tracked.then(ids) }
+        Self { rope: Rope::new(), ends: SmallVec::new(), ids: tracked.then(ids), marks: None }
     }
 
     #[inline]
@@ -137,9 +141,12 @@ impl TextState {
 
     /// Inserts characters for an operation that has seen everything that happened to this text.
     #[inline]
-    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, text: &str, extent: Extent) {
+    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, text: &str, extent: Extent, logs: &Logs) {
         if let Some(ids) = &mut self.ids {
             ids.put_down(Step { dot, pos, len: extent.chars, kind: StepKind::Insert });
+            if self.marks.is_some() {
+                ids.catch_up(logs);
+            }
         }
         self.note(dot, extent.chars);
         self.rope.insert(pos, text, extent);
@@ -153,10 +160,14 @@ impl TextState {
         pos: u32,
         len: u32,
         backward: bool,
+        logs: &Logs,
         events: &mut Option<Vec<Event>>,
     ) {
         if let Some(ids) = &mut self.ids {
             ids.put_down(Step { dot, pos, len, kind: StepKind::Delete { backward } });
+            if self.marks.is_some() {
+                ids.catch_up(logs);
+            }
         }
         self.note(dot, len);
         remove(&mut self.rope, if backward { pos + 1 - len } else { pos }, len, events);
@@ -182,7 +193,8 @@ impl TextState {
                 return Applied::Invalid;
             }
             tell(&self.rope, pos);
-            self.insert_seen(context.dot, pos, text, extent);
+            self.insert_seen(context.dot, pos, text, extent, context.logs);
+            self.tell_inherited(context.dot, pos, extent, events);
             return Applied::Done;
         }
         let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
@@ -193,6 +205,7 @@ impl TextState {
         tell(&self.rope, index);
         self.note(context.dot, extent.chars);
         self.rope.insert(index, text, extent);
+        self.tell_inherited(context.dot, index, extent, events);
         Applied::Done
     }
 
@@ -209,7 +222,7 @@ impl TextState {
             let total = self.rope.len();
             let fits = if backward { pos < total && len <= pos + 1 } else { pos <= total && len <= total - pos };
             if fits {
-                self.delete_seen(context.dot, pos, len, backward, events);
+                self.delete_seen(context.dot, pos, len, backward, context.logs, events);
             }
             return fits.into();
         }

@@ -201,6 +201,13 @@ impl Doc {
         self.containers.resume_listening(events);
     }
 
+    /// Makes sure that texts know who wrote what: one replay of the history, the first time that somebody asks.
+    pub(super) fn track(&mut self) {
+        if !self.containers.is_tracked() {
+            self.rebuild();
+        }
+    }
+
     fn changes_in_order(&self) -> Vec<LoggedChange> {
         let mut replays: Vec<_> = (0..self.logs.len() as u32).map(|log| self.logs.replay(log)).collect();
         let mut changes = Vec::new();

@@ -3,6 +3,7 @@
 mod bounded;
 mod list;
 mod map;
+mod mark;
 mod text;
 mod tree;
 

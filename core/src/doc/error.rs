@@ -72,6 +72,12 @@ pub enum EditError {
     /// A set holds plain values only.
     #[error("a set cannot hold a container; use a map or a list")]
     ContainerInSet,
+    /// A value that no mark can have.
+    #[error("a mark's value cannot be null or a container; use unmark to take a mark away")]
+    NoMarkValue,
+    /// A Delta that a text cannot hold.
+    #[error("{0}")]
+    Delta(&'static str),
     /// The transaction is larger than a change may be.
     #[error("the transaction is larger than {max} bytes; split it")]
     TooLarge {

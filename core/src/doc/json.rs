@@ -61,7 +61,7 @@ impl Doc {
     }
 }
 
-fn value_to_json(value: &Value) -> Json {
+pub(super) fn value_to_json(value: &Value) -> Json {
     match value {
         Value::Null | Value::Container(_) => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

@@ -87,6 +87,22 @@ pub enum PatchKind {
         /// Number of UTF-16 code units.
         len_utf16: u32,
     },
+    /// Characters got a mark, changed or lost it. Inserted text comes without marks; the marks that it has by its place
+    /// follow in patches of their own.
+    TextMark {
+        /// Position in Unicode scalar values.
+        index: u32,
+        /// Number of Unicode scalar values.
+        len: u32,
+        /// Offset in UTF-16 code units.
+        index_utf16: u32,
+        /// Number of UTF-16 code units.
+        len_utf16: u32,
+        /// The mark's key.
+        key: String,
+        /// Its value, `None` if the characters do not have it any more.
+        value: Option<PatchValue>,
+    },
     /// A counter changed.
     Counter {
         /// By how much.
@@ -236,6 +252,9 @@ impl Doc {
             Event::TextInsert { index, index_utf16, text } => PatchKind::TextInsert { index, index_utf16, text },
             Event::TextDelete { index, len, index_utf16, len_utf16 } => {
                 PatchKind::TextDelete { index, len, index_utf16, len_utf16 }
+            }
+            Event::TextMark { index, len, index_utf16, len_utf16, key, value } => {
+                PatchKind::TextMark { index, len, index_utf16, len_utf16, key, value: value.map(Into::into) }
             }
             Event::Counter { by } => PatchKind::Counter { by },
             Event::Register { value } => PatchKind::Register { value: value.map(Into::into) },

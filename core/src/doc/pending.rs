@@ -129,7 +129,7 @@ impl Doc {
         {
             let dot = pending.first.plus(self.draft.ops());
             self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
-            self.containers.type_text(handle, dot, pos, text, extent);
+            self.containers.type_text(handle, dot, pos, text, extent, &self.logs);
             return Ok(());
         }
         self.push_op(handle, OpRun::TextInsert { pos, chars: extent.chars, text })
@@ -145,7 +145,7 @@ impl Doc {
         {
             let dot = pending.first.plus(self.draft.ops());
             self.draft.push_delete(&mut names.log, index, pos, len);
-            self.containers.erase_text(handle, dot, pos, len);
+            self.containers.erase_text(handle, dot, pos, len, &self.logs);
             return Ok(());
         }
         self.push_op(handle, OpRun::Delete { pos, len, backward: false })
@@ -294,6 +294,7 @@ fn run_bytes(run: &OpRun<'_>) -> usize {
         OpRun::MapDelete { key } => key.len() + 16,
         OpRun::ListSet { value, .. } | OpRun::RegisterSet { value } => value.size_hint(),
         OpRun::SetAdd { value } | OpRun::SetRemove { value } => value.size_hint(),
+        OpRun::Mark(mark) => 32 + mark.key.len() + mark.value.as_ref().map_or(0, Value::size_hint),
         _ => 32,
     }
 }

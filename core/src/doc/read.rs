@@ -1,9 +1,13 @@
 //! Reading: a view per kind of container. A container that nobody has made yet reads as empty.
 
+mod text;
 mod tree;
 
+pub use text::Span;
+pub(super) use text::{convert, narrow};
+
 use super::Doc;
-use crate::crdt::{BoundedState, Content, Handle, ListState, MapState, MultiValue, Place, Rope, TextState};
+use crate::crdt::{BoundedState, Content, Handle, ListState, MapState, MultiValue, Place, TextState};
 use crate::id::ReplicaId;
 use crate::op::{ContainerKind, Value};
 use crate::ordered::OrdSet;
@@ -225,33 +229,6 @@ impl<'a> ListRef<'a> {
         let (Some(handle), Some(list)) = (self.handle, self.state()) else { return Vec::new() };
         let read = |element| self.doc.entry(handle, Place::Element(element), list.value(element));
         list.elements().filter_map(read).collect()
-    }
-}
-
-impl TextRef<'_> {
-    fn rope(&self) -> Option<&Rope> {
-        self.handle.and_then(|handle| self.doc.text_state(handle)).map(TextState::rope)
-    }
-
-    /// Length in Unicode scalar values.
-    pub fn len(&self) -> usize {
-        self.rope().map_or(0, |rope| rope.len() as usize)
-    }
-
-    /// Length in UTF-16 code units.
-    pub fn len_utf16(&self) -> usize {
-        self.rope().map_or(0, |rope| rope.extent().utf16 as usize)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl std::fmt::Display for TextRef<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.rope().into_iter().flat_map(Rope::chunks).try_for_each(|chunk| f.write_str(chunk))
     }
 }
 

@@ -13,7 +13,7 @@ pub use write::{BodyMark, BodyWriter};
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{ContainerKind, Value};
+use super::{ContainerKind, MarkRun, Value};
 use crate::id::ReplicaId;
 
 /// The index that every log gives to the root map.
@@ -177,6 +177,8 @@ pub enum OpRun<'a> {
         /// The value.
         value: Value,
     },
+    /// Marks characters of a text, or takes a mark away from them.
+    Mark(Box<MarkRun<'a>>),
     /// Makes a node of a tree, named by the operation.
     TreeCreate {
         /// The parent, `None` at the top.
@@ -324,6 +326,7 @@ fn expected_pos(cursor: u32, backward: bool) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Expand;
 
     fn round_trip(write: impl Fn(&mut BodyWriter, &mut LogNames)) -> (Vec<u8>, usize) {
         let (mut names, mut writer) = (LogNames::default(), BodyWriter::default());
@@ -400,8 +403,27 @@ mod tests {
             writer.push(names, ROOT, &OpRun::CounterReset);
             writer.push(names, ROOT, &OpRun::SetAdd { value: 1.into() });
             writer.push(names, ROOT, &OpRun::SetRemove { value: 1.into() });
+            let mark = MarkRun { start: 3, end: 300, expand: Expand::Both, key: "bold", value: Some(true.into()) };
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(mark.clone())));
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(MarkRun { value: None, expand: Expand::None, ..mark })));
         });
-        assert_eq!(runs, 12);
+        assert_eq!(runs, 14);
+    }
+
+    #[test]
+    fn a_mark_has_one_encoding() {
+        let (body, _) = round_trip(|writer, names| {
+            let mark = MarkRun { start: 2, end: 5, expand: Expand::After, key: "b", value: Some(Value::Null) };
+            writer.push(names, ROOT, &OpRun::Mark(Box::new(mark)));
+        });
+        assert_eq!(body, [opcode::EXTENSION | opcode::ONE, 4, 6, 2, 3, 2, 1, b'b', 0]);
+        for wrong in
+            [&[2, 0, 2, 1, b'b', 0][..], &[2, 3, 4, 1, b'b', 0], &[2, 3, 2, 1, b'b'], &[2, 3, 2, 1, b'b', 0, 0]]
+        {
+            let body = [&[opcode::EXTENSION | opcode::ONE, 4, wrong.len() as u8], wrong].concat();
+            assert!(LogNames::default().read(1, &body).is_err(), "{wrong:?}");
+        }
+        assert!(LogNames::default().read(1, &[opcode::EXTENSION | opcode::ONE, 99, 0]).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod tree;
 
-use selvedge::doc::{BoundedCounterMut, ListMut, MapMut, SetMut, TextMut};
+use selvedge::doc::{BoundedCounterMut, DeltaOp, Expand, ListMut, MapMut, SetMut, TextMut};
 use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, Transaction, Value};
 
 use super::{Edit, Failure, Plain, What};
@@ -142,6 +142,31 @@ fn edit_list(mut list: ListMut<'_>, what: &What) -> Result<(), EditError> {
     }
 }
 
+/// Marks of scripts: few keys, so that they meet.
+fn mark_key(number: u8) -> &'static str {
+    ["bold", "link", "é"][usize::from(number) % 3]
+}
+
+fn expand(number: u8) -> Expand {
+    Expand::ALL[usize::from(number) % Expand::ALL.len()]
+}
+
+/// A Delta that fits a text, out of numbers: what is done, over how many characters, and with which mark.
+fn delta(steps: &[(u8, u8, u8)], now: &str) -> Vec<DeltaOp> {
+    let (mut chars, mut ops) = (now.chars(), Vec::new());
+    for (what, len, mark) in steps {
+        let value = (mark % 2 == 0).then(|| i64::from(mark % 5).into());
+        let attributes = vec![(mark_key(*mark).to_owned(), value)];
+        if what % 3 == 0 {
+            ops.push(DeltaOp::Insert { text: "n😀w".to_owned(), attributes });
+            continue;
+        }
+        let len = chars.by_ref().take(usize::from(*len) % 4).map(char::len_utf16).sum();
+        ops.push(if what % 3 == 1 { DeltaOp::Retain { len, attributes } } else { DeltaOp::Delete { len } });
+    }
+    ops
+}
+
 fn edit_text(mut text: TextMut<'_>, what: &What, now: &str) -> Result<(), EditError> {
     let len = text.len();
     let gap = |pos: u16| usize::from(pos) % (len + 1);
@@ -158,6 +183,16 @@ fn edit_text(mut text: TextMut<'_>, what: &What, now: &str) -> Result<(), EditEr
             let end = start + usize::from(*count) % (len - start + 1);
             text.delete_utf16(utf16(start), utf16(end) - utf16(start))
         }
+        What::TextMark { pos, len: count, key, value, expand: rule } => {
+            let start = gap(*pos);
+            let end = start + usize::from(*count) % (len - start + 1);
+            text.mark(start..end, mark_key(*key), i64::from(value % 3), expand(*rule))
+        }
+        What::TextUnmark { pos, len: count, key } => {
+            let start = gap(*pos);
+            text.unmark(start..start + usize::from(*count) % (len - start + 1), mark_key(*key))
+        }
+        What::TextDelta { steps } => text.apply_delta(&delta(steps, now), &|key| expand(key.len() as u8)),
         _ => Ok(()),
     }
 }

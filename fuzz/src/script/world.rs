@@ -3,8 +3,9 @@
 //! Every step checks what must hold at once: an update of ours is never refused, none of our operations is invalid, a
 //! failed transaction leaves no trace, and views follow their documents by patches alone.
 
+use selvedge::doc::{Anchor, Position, Side};
 use selvedge::op::{Batch, Segment, put_frame};
-use selvedge::{ContainerKind, Doc, EditError, ReplicaId, VersionVector};
+use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, VersionVector};
 use serde_json::{Value as Json, json};
 
 use super::{Action, Edit, Failure, Script, edit};
@@ -24,6 +25,8 @@ pub struct Replica {
 pub struct World {
     /// In the order of their numbers.
     pub replicas: Vec<Replica>,
+    /// Positions that somebody remembered.
+    anchors: Vec<Anchor>,
     /// Ids given out so far.
     ids: u128,
 }
@@ -109,6 +112,25 @@ impl Replica {
         if ends == version { Ok(()) } else { Err(format!("the version is {version:?}, the logs end at {ends:?}")) }
     }
 
+    /// An anchor, which is where it was made as long as nothing happens.
+    fn anchor(&mut self, at: u16, pos: u16, side: Side) -> Result<Option<Anchor>, String> {
+        let is_ordered = |kind| matches!(kind, ContainerKind::Text | ContainerKind::List);
+        let handles = (0..).map_while(|number| self.doc.handle(number));
+        let ordered: Vec<Handle> = handles.filter(|handle| is_ordered(self.doc.kind(*handle))).collect();
+        let Some(handle) = ordered.get(usize::from(at) % ordered.len().max(1)).copied() else { return Ok(None) };
+        let len = self.doc.text_at(handle).len() + self.doc.list_at(handle).len();
+        if len == 0 {
+            // Perhaps nobody else ever hears of it.
+            return Ok(None);
+        }
+        let pos = usize::from(pos) % (len + 1);
+        let anchor = self.doc.anchor(handle, pos, side).map_err(|error| told("an anchor was refused", error))?;
+        match self.doc.resolve(&anchor) {
+            Some(found) if (found.container, found.index) == (handle, pos) => Ok(Some(anchor)),
+            found => Err(format!("an anchor at {pos} of {handle:?} is found at {found:?}")),
+        }
+    }
+
     fn init(&mut self, content: u8) -> Outcome {
         let filled = self.doc.init(|tx| {
             tx.root().set("title", "new")?;
@@ -125,7 +147,7 @@ impl Replica {
 impl World {
     /// Empty replicas.
     pub fn new(script: &Script) -> Self {
-        let mut world = Self { replicas: Vec::new(), ids: 0 };
+        let mut world = Self { replicas: Vec::new(), anchors: Vec::new(), ids: 0 };
         for _ in 0..script.replicas.clamp(2, 5) {
             let id = world.fresh_id();
             world.replicas.push(Replica::new(Doc::new(id)));
@@ -176,6 +198,11 @@ impl World {
             Action::SaveLoad { replica } => self.save_and_load(*replica),
             Action::Clock { replica, ms } => {
                 self.replica(*replica).doc.set_now(*ms);
+                Ok(())
+            }
+            Action::Anchor { replica, at, pos, side } => {
+                let anchor = self.replica(*replica).anchor(*at, *pos, *side)?;
+                self.anchors.extend(anchor);
                 Ok(())
             }
             Action::Init { replica, content } => self.replica(*replica).init(*content),
@@ -237,6 +264,13 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Where a replica finds the anchors: index, UTF-16 and UTF-8. (Handles differ between copies.)
+    pub fn positions(&mut self, replica: usize) -> Vec<Option<(usize, usize, usize)>> {
+        let doc = &mut self.replicas[replica].doc;
+        let numbers = |found: Position| (found.index, found.utf16, found.utf8);
+        self.anchors.iter().map(|anchor| doc.resolve(anchor).map(numbers)).collect()
     }
 
     /// Digests of every replica's save, of its update since the beginning, and of its JSON.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
 use super::history::{Change, Declared, Deed, Place, Run, Seen};
+use super::marks::{Edge, Mark};
 use super::sequence::Sequence;
 use super::tree::Tree;
 
@@ -76,6 +77,7 @@ pub(super) struct State {
     pub(super) deals: Vec<(OpId, Deal)>,
     /// Whether anything was meant for a container of an unknown kind.
     pub(super) used: bool,
+    pub(super) marks: Vec<Mark>,
 }
 
 /// All containers that were ever named by a valid operation.
@@ -163,6 +165,17 @@ impl State {
                 let inserted = self.insert(run, *pos, text.len());
                 self.chars.extend(inserted.iter().copied().zip(text.iter().copied()));
                 !inserted.is_empty()
+            }
+            (ContainerKind::Text, Deed::Mark { start, end, expand, key, value }) => {
+                let visible = self.sequence.visible(&seen);
+                let is_value = !matches!(value, Some(Value::Null | Value::Container(_)));
+                if start >= end || *end > visible.len() || !is_value {
+                    return false;
+                }
+                let (from, to) = Edge::of(&visible[..], *start..*end, *expand);
+                let rank = (run.depth, id.replica, id.seq);
+                self.marks.push(Mark { rank, from, to, key: key.clone(), value: value.clone() });
+                true
             }
             (ContainerKind::Text | ContainerKind::List, Deed::Delete { pos, len, backward }) => {
                 self.delete(run, *pos, *len, *backward)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use selvedge::op::{Batch, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun};
+use selvedge::op::{Batch, ContainerDecl, ElementRef, Expand, Key, LogHead, LogNames, OpRun};
 use selvedge::{ContainerKind, OpId, ReplicaId, Value};
 
 /// What an operation has seen.
@@ -64,6 +64,7 @@ pub(super) enum Deed {
     TreeDelete { node: OpId },
     CounterTransfer { to: ReplicaId, amount: u64 },
     Unknown,
+    Mark { start: usize, end: usize, expand: Expand, key: String, value: Option<Value> },
 }
 
 /// A run where it stands.
@@ -229,6 +230,13 @@ fn own(container: u32, run: OpRun<'_>, names: &LogNames, author: ReplicaId) -> (
         OpRun::TreeDelete { node } => Deed::TreeDelete { node: id(node) },
         OpRun::CounterTransfer { to, amount } => Deed::CounterTransfer { to, amount },
         OpRun::Unknown { .. } => Deed::Unknown,
+        OpRun::Mark(mark) => Deed::Mark {
+            start: mark.start as usize,
+            end: mark.end as usize,
+            expand: mark.expand,
+            key: mark.key.to_owned(),
+            value: mark.value,
+        },
     };
     (container, deed, ops)
 }

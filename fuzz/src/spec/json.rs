@@ -7,14 +7,22 @@ use serde_json::{Map, Number, Value as Json, json};
 
 use super::containers::{Containers, Deal, MAX_DEPTH, Path, Register, State, kind_of};
 use super::history::Place;
+use super::marks;
 
 pub(super) fn document(containers: &Containers) -> Json {
-    Reader { containers, nothing: State::default() }.container(&Path::new())
+    Reader { containers, nothing: State::default(), text }.container(&Path::new())
+}
+
+/// The same with texts as lists of runs.
+pub(super) fn rich_document(containers: &Containers) -> Json {
+    Reader { containers, nothing: State::default(), text: marks::runs }.container(&Path::new())
 }
 
 struct Reader<'a> {
     containers: &'a Containers,
     nothing: State,
+    /// How a text is shown.
+    text: fn(&State) -> Json,
 }
 
 impl Reader<'_> {
@@ -38,7 +46,7 @@ impl Reader<'_> {
                 let entry = |element| self.entry(path, &Place::Element(element), state.elements.get(&element));
                 Json::Array(elements.filter_map(entry).collect())
             }
-            ContainerKind::Text => Json::String(text(state)),
+            ContainerKind::Text => (self.text)(state),
             ContainerKind::Register => state.register.values().first().map_or(Json::Null, |value| plain(value)),
             ContainerKind::Counter => {
                 Json::Number(increments(state).into_iter().fold(0i64, |sum, by| sum.wrapping_add(by)).into())
@@ -112,7 +120,7 @@ impl Reader<'_> {
                 own || self.names(path).into_iter().any(inside)
             }
             ContainerKind::List => !state.shown().is_empty(),
-            ContainerKind::Text => !text(state).is_empty(),
+            ContainerKind::Text => state.sequence.order().iter().any(|id| !state.sequence.is_deleted(*id)),
             ContainerKind::Register => !state.register.values().is_empty(),
             ContainerKind::Counter => !increments(state).is_empty(),
             ContainerKind::Set => !members(state).is_empty(),
@@ -124,9 +132,9 @@ impl Reader<'_> {
     }
 }
 
-fn text(state: &State) -> String {
+fn text(state: &State) -> Json {
     let alive = state.sequence.order().into_iter().filter(|id| !state.sequence.is_deleted(*id));
-    alive.map(|id| state.chars[&id]).collect()
+    Json::String(alive.map(|id| state.chars[&id]).collect())
 }
 
 /// The increments that no reset has seen.
@@ -162,7 +170,7 @@ fn sum(state: &State) -> i128 {
     added.sum()
 }
 
-fn plain(value: &Value) -> Json {
+pub(super) fn plain(value: &Value) -> Json {
     match value {
         Value::Null | Value::Container(_) => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

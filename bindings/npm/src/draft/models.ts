@@ -8,12 +8,13 @@
 import { SelvedgeError } from "../error.js";
 import { checkString, normalise, type Plain, scalar } from "../normalise.js";
 import { equalScalars } from "../equal.js";
-import type { Scalar, Value } from "../types.js";
+import type { DeltaOp, Expand, Scalar, Value } from "../types.js";
 import { pathName, splitsPair } from "../util.js";
 import {
   type CounterNode, defineKey, isNode, type Kind, type ListNode, type MapNode, type Node, type RegisterNode, type SetNode,
   type TextNode,
 } from "../view.js";
+import { readDelta, ruleNumber } from "./delta.js";
 import { contentOfProxy, proxyOf } from "./proxy.js";
 import {
   type CommandPath, type Draft, draftOf, draftPlain, type DraftSlot, draftSlot, kindNumber, place, type Transaction,
@@ -285,20 +286,39 @@ export class TextDraft extends AnyDraft {
 
   splice(index: number, deleted: number, insert: string): void {
     checkString(insert, this.place());
-    checkRange(this, index, deleted, this.#text.length, "text");
-    if (splitsPair(this.#text, index) || splitsPair(this.#text, index + deleted)) {
-      throw new SelvedgeError("out-of-range", `positions ${index} to ${index + deleted} cut a surrogate pair in two`, {
-        path: pathName(this.place()),
-        hint: "Positions count UTF-16 units; an emoji has two or more and is inserted and deleted as a whole.",
-      });
-    }
+    this.#check(this.#text, index, deleted);
     if (deleted === 0 && insert === "") return;
     this.tx.give(["textSplice", this.path(), index, deleted, insert]);
     this.#text = this.#text.slice(0, index) + insert + this.#text.slice(index + deleted);
   }
 
+  /** Marks a part of the text; `null` takes the mark away. */
+  mark(index: number, length: number, key: string, value: Scalar, expand?: Expand): void {
+    const place = this.place();
+    this.#check(this.#text, index, length);
+    const [name, plain, rule] = [checkString(key, place), scalar(value, [...place, key]), ruleNumber(expand, place)];
+    this.tx.give(["textMark", this.path(), index, length, name, plain, rule]);
+  }
+
+  applyDelta(delta: readonly DeltaOp[], expand: { readonly [key: string]: Expand }): void {
+    const check = (text: string, index: number, length: number) => this.#check(text, index, length);
+    const { steps, text } = readDelta(delta, expand, this.#text, this.place(), check);
+    this.tx.give(["textDelta", this.path(), steps]);
+    this.#text = text;
+  }
+
   plain(): Value {
     return this.#text;
+  }
+
+  #check(text: string, index: number, length: number): void {
+    checkRange(this, index, length, text.length, "text");
+    if (splitsPair(text, index) || splitsPair(text, index + length)) {
+      throw new SelvedgeError("out-of-range", `positions ${index} to ${index + length} cut a surrogate pair in two`, {
+        path: pathName(this.place()),
+        hint: "Positions count UTF-16 units; an emoji has two or more and is inserted and deleted as a whole.",
+      });
+    }
   }
 }
 

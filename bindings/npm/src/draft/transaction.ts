@@ -10,6 +10,7 @@ import { SelvedgeError } from "../error.js";
 import type { Plain } from "../normalise.js";
 import type { Scalar } from "../types.js";
 import { isNode, type Kind, KINDS, type MapNode, type Node, type Slot } from "../view.js";
+import type { DeltaStep } from "./delta.js";
 import { CounterDraft, ListDraft, MapDraft, RegisterDraft, SetDraft, TextDraft } from "./models.js";
 
 /** Keys and kind numbers in turn, from the root to a container: `["todos", 1, 3, 0]` is the map in `todos[3]`. */
@@ -24,6 +25,8 @@ export type Command =
   | ["listDelete", CommandPath, number, number]
   | ["listMove", CommandPath, number, number]
   | ["textSplice", CommandPath, number, number, string]
+  | ["textMark", CommandPath, number, number, string, Scalar, number]
+  | ["textDelta", CommandPath, DeltaStep[]]
   | ["counterAdd", CommandPath, number | bigint]
   | ["setAdd", CommandPath, Scalar]
   | ["setRemove", CommandPath, Scalar]

@@ -131,10 +131,15 @@ impl Tree {
 
     /// The place of an element.
     pub(super) fn locate(&self, dot: Dot) -> Cursor {
-        let leaf = *self.homes.range(..=dot).next_back().expect("the element exists").1;
+        self.place_of(dot).expect("the element exists")
+    }
+
+    /// The place of an element, `None` if there never was one of this name.
+    pub(super) fn place_of(&self, dot: Dot) -> Option<Cursor> {
+        let leaf = *self.homes.range(..=dot).next_back()?.1;
         let runs = &self.leaves[leaf as usize].runs;
-        let index = runs.iter().position(|run| run.contains(dot)).expect("homes name the leaf");
-        Cursor { leaf, index, offset: dot.seq - runs[index].dot.seq }
+        let index = runs.iter().position(|run| run.contains(dot))?;
+        Some(Cursor { leaf, index, offset: dot.seq - runs[index].dot.seq })
     }
 
     /// The sums of everything before a place.

@@ -1,10 +1,11 @@
-//! `TextMut`.
+//! `TextMut`: characters in and out, at offsets in every unit. Not here: marks (`mark`).
 
 use super::range;
 use crate::crdt::{Handle, Metric, TextState};
+use crate::doc::read::convert;
 use crate::doc::{Doc, EditError};
 
-/// Edits a text. Positions count Unicode scalar values, or UTF-16 code units where the name says so.
+/// Edits a text. Positions count Unicode scalar values, or UTF-16 code units or bytes of UTF-8 where the name says so.
 #[derive(Debug)]
 pub struct TextMut<'a> {
     pub(in crate::doc) doc: &'a mut Doc,
@@ -44,7 +45,8 @@ impl TextMut<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        self.doc.push_text(self.handle, pos, text)
+        self.doc.push_text(self.handle, pos, text)?;
+        if self.state().is_marked() { self.settle_marks(pos as usize, text.chars().count()) } else { Ok(()) }
     }
 
     /// Deletes `len` Unicode scalar values at a position.
@@ -64,12 +66,17 @@ impl TextMut<'_> {
         self.state().rope().extent().utf16 as usize
     }
 
+    /// Length in bytes of UTF-8.
+    pub fn len_utf8(&self) -> usize {
+        self.state().rope().extent().bytes
+    }
+
     /// Inserts text at an offset in UTF-16 code units.
     ///
     /// # Errors
     /// If the offset is past the end or inside a surrogate pair, or the transaction or the log is full.
     pub fn insert_utf16(&mut self, offset: usize, text: &str) -> Result<(), EditError> {
-        let pos = self.scalar_position(offset)?;
+        let pos = self.convert(offset, Metric::Utf16, Metric::Scalar)?;
         self.insert(pos, text)
     }
 
@@ -78,21 +85,41 @@ impl TextMut<'_> {
     /// # Errors
     /// If the range goes past the end or cuts a surrogate pair, or the transaction or the log is full.
     pub fn delete_utf16(&mut self, offset: usize, len: usize) -> Result<(), EditError> {
-        let start = self.scalar_position(offset)?;
-        let end = self.scalar_position(offset.saturating_add(len))?;
+        self.delete_in(Metric::Utf16, offset, len)
+    }
+
+    /// Inserts text at an offset in bytes of UTF-8.
+    ///
+    /// # Errors
+    /// If the offset is past the end or inside a character, or the transaction or the log is full.
+    pub fn insert_utf8(&mut self, offset: usize, text: &str) -> Result<(), EditError> {
+        let pos = self.convert(offset, Metric::Utf8, Metric::Scalar)?;
+        self.insert(pos, text)
+    }
+
+    /// Deletes `len` bytes of UTF-8 at an offset.
+    ///
+    /// # Errors
+    /// If the range goes past the end or cuts a character, or the transaction or the log is full.
+    pub fn delete_utf8(&mut self, offset: usize, len: usize) -> Result<(), EditError> {
+        self.delete_in(Metric::Utf8, offset, len)
+    }
+
+    fn delete_in(&mut self, metric: Metric, offset: usize, len: usize) -> Result<(), EditError> {
+        let start = self.convert(offset, metric, Metric::Scalar)?;
+        let end = self.convert(offset.saturating_add(len), metric, Metric::Scalar)?;
         self.delete(start, end - start)
     }
 
-    fn scalar_position(&self, offset: usize) -> Result<usize, EditError> {
-        let len = self.len_utf16();
-        if offset > len {
-            return Err(EditError::OutOfRange { what: "UTF-16 offset", index: offset, len });
-        }
-        let place = self.state().rope().locate(Metric::Utf16, offset);
-        place.map(|place| place.chars as usize).ok_or(EditError::InsideCharacter { offset })
+    /// An offset that counts `from`, as one that counts `to`. O(log n).
+    ///
+    /// # Errors
+    /// If the offset is past the end or inside a character.
+    pub fn convert(&self, offset: usize, from: Metric, to: Metric) -> Result<usize, EditError> {
+        convert(self.state().rope(), offset, from, to)
     }
 
-    fn state(&self) -> &TextState {
+    pub(super) fn state(&self) -> &TextState {
         self.doc.text_state(self.handle).expect("a text handle means a text")
     }
 }

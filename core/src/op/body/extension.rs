@@ -4,13 +4,15 @@
 //! does not know a number passes over exactly these bytes, and everything behind them means the same to it.
 
 use super::{ElementRef, LogNames, OpRun, opcode};
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_u64};
-use crate::op::MAX_SEQ;
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_str, put_u64};
+use crate::op::{Expand, MAX_SEQ, MarkRun, Value};
 
 const TREE_CREATE: u64 = 0;
 const TREE_MOVE: u64 = 1;
 const TREE_DELETE: u64 = 2;
 const COUNTER_TRANSFER: u64 = 3;
+const MARK: u64 = 4;
+const UNMARK: u64 = 5;
 
 /// Appends the run, if it is an extension.
 pub(super) fn put(out: &mut Vec<u8>, run: &OpRun<'_>) {
@@ -35,6 +37,10 @@ pub(super) fn put(out: &mut Vec<u8>, run: &OpRun<'_>) {
             fields.extend_from_slice(to.as_bytes());
             put_u64(&mut fields, *amount);
             COUNTER_TRANSFER
+        }
+        OpRun::Mark(mark) => {
+            put_mark(&mut fields, mark);
+            if mark.value.is_some() { MARK } else { UNMARK }
         }
         OpRun::Unknown { code, fields: unknown, .. } => {
             fields.extend_from_slice(unknown);
@@ -67,6 +73,14 @@ fn put_parent(out: &mut Vec<u8>, parent: Option<ElementRef>) {
     }
 }
 
+fn put_mark(out: &mut Vec<u8>, mark: &MarkRun<'_>) {
+    put_u64(out, u64::from(mark.start));
+    put_u64(out, u64::from(mark.end - mark.start));
+    out.push(mark.expand.tag());
+    put_str(out, mark.key);
+    mark.value.iter().for_each(|value| value.write(out));
+}
+
 impl LogNames {
     /// Reads what stands behind the head of an extension; `ops` tells how many operations that head and its count say.
     pub(super) fn read_extension<'a>(
@@ -85,7 +99,7 @@ impl LogNames {
         if ops == 1 { Ok(run) } else { Err(at.error("run length", DecodeErrorKind::Inconsistent("it must be one"))) }
     }
 
-    fn read_fields<'a>(&self, code: u64, reader: &mut Reader<'_>) -> Result<Option<OpRun<'a>>, DecodeError> {
+    fn read_fields<'a>(&self, code: u64, reader: &mut Reader<'a>) -> Result<Option<OpRun<'a>>, DecodeError> {
         Ok(Some(match code {
             TREE_CREATE => OpRun::TreeCreate { parent: self.read_parent(reader)?, pos: reader.u32("position")? },
             TREE_MOVE => {
@@ -96,6 +110,7 @@ impl LogNames {
             COUNTER_TRANSFER => {
                 OpRun::CounterTransfer { to: reader.replica("receiver")?, amount: reader.u64("amount")? }
             }
+            MARK | UNMARK => read_mark(reader, code == MARK)?,
             _ => return Ok(None),
         }))
     }
@@ -111,4 +126,17 @@ impl LogNames {
             name => Ok(Some(ElementRef { name: name as u32 - 1, seq: reader.bounded("parent", MAX_SEQ)? as u32 })),
         }
     }
+}
+
+fn read_mark<'a>(reader: &mut Reader<'a>, has_value: bool) -> Result<OpRun<'a>, DecodeError> {
+    let start = reader.u32("mark position")?;
+    let at = reader.clone();
+    let len = reader.bounded("mark length", u64::from(u32::MAX - start))? as u32;
+    if len == 0 {
+        return Err(at.error("mark length", DecodeErrorKind::Inconsistent("it must not be zero")));
+    }
+    let expand = Expand::ALL[reader.bounded("mark expansion", 3)? as usize];
+    let key = reader.str("mark key")?;
+    let value = has_value.then(|| Value::read(reader)).transpose()?;
+    Ok(OpRun::Mark(Box::new(MarkRun { start, end: start + len, expand, key, value })))
 }
