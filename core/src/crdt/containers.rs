@@ -136,6 +136,11 @@ impl Containers {
         }
     }
 
+    /// Whether texts know who wrote what.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     pub(crate) fn content(&self, handle: Handle) -> &Content {
         &self.all[handle.0 as usize].content
     }

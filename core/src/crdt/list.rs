@@ -173,7 +173,8 @@ impl ListState {
         }
     }
 
-    fn element_of(&self, slot: Dot) -> Dot {
+    /// The element that a slot belongs to.
+    pub(crate) fn element_of(&self, slot: Dot) -> Dot {
         self.moved.get(&slot).copied().unwrap_or(slot)
     }
 
@@ -181,6 +182,11 @@ impl ListState {
         let entry = self.elements.get(&element)?;
         let alive = entry.slots.iter().filter(|slot| !self.sequence.is_deleted(slot.dot));
         if entry.slots.is_empty() { Some(element) } else { alive.max().map(|slot| slot.dot) }
+    }
+
+    /// The slots.
+    pub(crate) fn sequence(&self) -> &Sequence {
+        &self.sequence
     }
 
     /// Number of elements shown.

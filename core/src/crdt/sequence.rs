@@ -8,12 +8,14 @@
 //! Not here: the content of the elements (`text`, `list`).
 
 mod history;
+mod lookup;
 mod run;
 mod tree;
 
 use std::cmp::Ordering;
 
 use self::history::{Deed, History};
+pub(crate) use self::lookup::{Deletion, Stretch};
 use self::run::Run;
 use self::tree::{Count, Cursor, Tree};
 use crate::graph::{Dot, Logs, Past};
