@@ -16,7 +16,9 @@ mod patch;
 mod pending;
 mod read;
 mod transaction;
+mod undo;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use edit::{CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut};
@@ -26,6 +28,7 @@ pub use history::{Blame, ChangeInfo, Checkout};
 pub use patch::{Patch, PatchKind, PatchValue, PathItem};
 pub use read::{CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, TextRef};
 pub use transaction::Transaction;
+pub use undo::UndoManager;
 
 use self::apply::Names;
 use self::pending::Pending;
@@ -58,6 +61,10 @@ pub struct Doc {
     cut: AtomicBool,
     /// What `take_batch` has not handed out: (log, first seq).
     untaken: Vec<(u32, u64)>,
+    /// What undoing the running transaction will need, if somebody wants to.
+    recording: Option<Vec<undo::Step>>,
+    /// No other document has this one: an undo manager knows its document by it.
+    identity: Arc<()>,
 }
 
 impl Doc {
@@ -79,6 +86,8 @@ impl Doc {
             draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),
+            recording: None,
+            identity: Arc::new(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `Counter`: a sum of increments. A reset takes back the increments it has seen; concurrent ones survive it.
 
 use super::{Context, Event};
+use crate::graph::Dot;
 
 /// One author's increments.
 #[derive(Clone, Debug)]
@@ -39,6 +40,12 @@ impl CounterState {
         }
         self.value = self.value.wrapping_add(by);
         (by != 0).then_some(Event::Counter { by })
+    }
+
+    /// The increments that no reset has seen.
+    pub(crate) fn increments(&self) -> impl Iterator<Item = (Dot, i64)> {
+        let all = self.authors.iter().flat_map(|author| author.live.iter().map(|live| (author.log, live)));
+        all.map(|(log, (seq, by))| (Dot { log, seq: *seq }, *by))
     }
 
     /// The sum, modulo 2⁶⁴.

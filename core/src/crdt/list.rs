@@ -228,13 +228,26 @@ impl ListState {
         }
     }
 
-    /// The position of one slot of an element that is not deleted, for an operation that has seen everything.
+    /// The position of one slot of an element that is not deleted, for an operation that has seen everything. The slot
+    /// that is shown comes last, so that deleting one after the other leaves it for last.
     pub(crate) fn slot_position(&mut self, element: Dot) -> Option<u32> {
         self.sequence.prepare(&Past::everything());
         let entry = self.elements.get(&element)?;
-        let slots = entry.slots.iter().map(|slot| slot.dot);
-        let only = entry.slots.is_empty().then_some(element);
-        let alive = slots.chain(only).find(|slot| !self.sequence.is_deleted(*slot));
-        alive.map(|slot| self.sequence.prepared_position(slot))
+        let slots = entry.slots.iter().filter(|slot| !self.sequence.is_deleted(slot.dot));
+        let lowest = slots.min().map(|slot| slot.dot);
+        let only = (entry.slots.is_empty() && !self.sequence.is_deleted(element)).then_some(element);
+        lowest.or(only).map(|slot| self.sequence.prepared_position(slot))
+    }
+
+    /// The position of a slot, for an operation that has seen everything; `None` if it is deleted.
+    pub(crate) fn position_of(&mut self, slot: Dot) -> Option<u32> {
+        self.sequence.prepare(&Past::everything());
+        (!self.sequence.is_deleted(slot)).then(|| self.sequence.prepared_position(slot))
+    }
+
+    /// The slot at a position that an operation has which has seen everything.
+    pub(crate) fn slot_at(&mut self, pos: u32) -> Option<Dot> {
+        self.sequence.prepare(&Past::everything());
+        self.sequence.prepared_element(pos)
     }
 }

@@ -15,7 +15,6 @@ mod tree;
 use std::cmp::Ordering;
 
 use self::history::{Deed, History};
-pub(crate) use self::lookup::{Deletion, Stretch};
 use self::run::Run;
 use self::tree::{Count, Cursor, Tree};
 use crate::graph::{Dot, Logs, Past};
@@ -216,6 +215,15 @@ impl Sequence {
             return None;
         }
         let (at, _) = self.tree.find(Count::View, view);
+        self.tree.run(at).map(|run| run.dot.plus(at.offset))
+    }
+
+    /// The element at a position of the prepare version.
+    pub(crate) fn prepared_element(&self, pos: u32) -> Option<Dot> {
+        if pos >= self.prepared_len() {
+            return None;
+        }
+        let (at, _) = self.tree.find(Count::Prepare, pos);
         self.tree.run(at).map(|run| run.dot.plus(at.offset))
     }
 

@@ -63,6 +63,13 @@ impl Doc {
         }
     }
 
+    /// The operation that is pushed next.
+    pub(super) fn next_dot(&mut self) -> Dot {
+        self.open_pending();
+        let first = self.pending.as_ref().map_or(Dot::NONE, |pending| pending.first);
+        first.plus(self.draft.ops())
+    }
+
     fn start_pending(&mut self) {
         let first = Dot { log: OWN, seq: self.logs.end(OWN) as u32 };
         let deps = self.graph.frontier().iter().copied().filter(|dot| dot.log != OWN).collect();
@@ -126,6 +133,11 @@ impl Doc {
             && pending.has_room(&self.draft, text.len(), extent.chars)
         {
             let dot = pending.first.plus(self.draft.ops());
+            if self.recording.is_some() {
+                let step = self.step(handle, &OpRun::TextInsert { pos, chars: extent.chars, text }, None);
+                self.record(step);
+            }
+            let names = &mut self.names[OWN as usize];
             self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
             self.containers.type_text(handle, dot, pos, text, extent);
             return Ok(());
@@ -142,6 +154,11 @@ impl Doc {
             && pending.has_room(&self.draft, 0, len)
         {
             let dot = pending.first.plus(self.draft.ops());
+            if self.recording.is_some() {
+                let step = self.step(handle, &OpRun::Delete { pos, len, backward: false }, None);
+                self.record(step);
+            }
+            let names = &mut self.names[OWN as usize];
             self.draft.push_delete(&mut names.log, index, pos, len);
             self.containers.erase_text(handle, dot, pos, len);
             return Ok(());
@@ -169,6 +186,7 @@ impl Doc {
                 self.own_index(handle)
             }
         };
+        let step = self.step(handle, &run, target);
         if let (Some(dot), OpRun::ListMove { element, .. } | OpRun::ListSet { element, .. }) = (target, &mut run) {
             *element = self.own_element(dot);
         }
@@ -182,6 +200,7 @@ impl Doc {
         let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
         let applied = self.containers.apply(&context, handle, run, element);
         debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
+        self.record(step);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Deed, Run, Sequence};
+use super::{Deed, Sequence};
 use crate::graph::Dot;
 
 /// Elements of one author that stand side by side and share one fate.

@@ -1,0 +1,73 @@
+//! Which operation stands for which: an undo that brings back a deleted character, an overwritten value or a removed
+//! addition makes a new one, and whatever meant the old one means the new one from then on.
+//!
+//! Always holds: every operation has at most one successor (it dies once), and successors are our own newest operations.
+
+use crate::graph::Dot;
+use crate::ordered::OrdMap;
+
+/// Successors and origins, as stretches of operations by their first one.
+#[derive(Debug, Default)]
+pub(super) struct Reborn {
+    next: OrdMap<Dot, (u32, Dot)>,
+    origin: OrdMap<Dot, (u32, Dot)>,
+    /// The old operations, in the order in which they were brought back.
+    order: Vec<Dot>,
+}
+
+/// What `dot` is mapped to, if it is, and for how many operations from it on (at most `max`) that goes on.
+fn find(map: &OrdMap<Dot, (u32, Dot)>, dot: Dot, max: u32) -> (Option<Dot>, u32) {
+    if let Some((first, (len, to))) = map.range(..=dot).next_back()
+        && first.log == dot.log
+        && dot.seq - first.seq < *len
+    {
+        let inside = dot.seq - first.seq;
+        return (Some(to.plus(inside)), max.min(len - inside));
+    }
+    let behind = map.range(dot..).next().filter(|(first, _)| first.log == dot.log);
+    (None, behind.map_or(max, |(first, _)| max.min(first.seq - dot.seq)))
+}
+
+impl Reborn {
+    /// From now on, operations `new .. new + len` stand for `old .. old + len`.
+    pub(super) fn add(&mut self, old: Dot, len: u32, new: Dot) {
+        self.next.insert(old, (len, new));
+        self.origin.insert(new, (len, old));
+        self.order.push(old);
+    }
+
+    /// What stands for `dot` next, and for how many operations from it on that answer holds.
+    pub(super) fn next(&self, dot: Dot, max: u32) -> (Option<Dot>, u32) {
+        find(&self.next, dot, max)
+    }
+
+    /// What stands for `dot` in the end.
+    pub(super) fn latest(&self, mut dot: Dot) -> Dot {
+        while let (Some(next), _) = find(&self.next, dot, 1) {
+            dot = next;
+        }
+        dot
+    }
+
+    /// What `dot` stood for in the beginning.
+    pub(super) fn root(&self, mut dot: Dot) -> Dot {
+        while let (Some(origin), _) = find(&self.origin, dot, 1) {
+            dot = origin;
+        }
+        dot
+    }
+
+    /// This point, to come back to.
+    pub(super) fn mark(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Forgets what was added since `mark`.
+    pub(super) fn reset(&mut self, mark: usize) {
+        for old in self.order.drain(mark..) {
+            if let Some((_, new)) = self.next.remove(&old) {
+                self.origin.remove(&new);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Taking back insertions and deletions in texts and lists, by the identity of elements.
+//!
+//! A deleted character cannot live again: a new one is written in its place, and stands for it (`Reborn`). A deleted
+//! list element can: it gets a new slot. What somebody else deleted as well stays deleted.
+
+use super::reborn::Reborn;
+use super::step::{Deed, Step};
+use crate::crdt::{Content, Handle, ListState, Sequence};
+use crate::doc::edit::ListMut;
+use crate::doc::{Doc, EditError};
+use crate::graph::Dot;
+use crate::op::{ElementRef, OpRun};
+use crate::ordered::OrdMap;
+
+/// Where in the view an element belongs that was deleted. Those that were brought back before stand left of the elements that
+/// they stand for, so those that belong to the right of this one are passed over.
+fn place(sequence: &Sequence, dot: Dot, reborn: &Reborn) -> u32 {
+    let root = reborn.root(dot);
+    let mut index = sequence.shown_before(root);
+    while let Some(before) = index.checked_sub(1).and_then(|before| sequence.element(before)) {
+        let origin = reborn.root(before);
+        if origin == before || sequence.compare(origin, root).is_le() {
+            break;
+        }
+        index -= 1;
+    }
+    index
+}
+
+impl Doc {
+    /// Which operation wrote what in a text (the history was replayed) or list.
+    fn sequence(&mut self, handle: Handle) -> Option<&Sequence> {
+        match self.containers.content_mut(handle) {
+            Content::Text(text) => text.sequence(&self.logs),
+            Content::List(list) => Some(list.sequence()),
+            _ => None,
+        }
+    }
+
+    /// Deletes what is left of characters, and of those that stand for them.
+    pub(super) fn erase_reborn(
+        &mut self,
+        handle: Handle,
+        first: Dot,
+        len: u32,
+        reborn: &Reborn,
+    ) -> Result<(), EditError> {
+        let mut stretches = vec![(first, len)];
+        while let Some((first, len)) = stretches.pop() {
+            let (next, same) = reborn.next(first, len);
+            let mut done = same;
+            match next {
+                Some(next) => stretches.push((next, same)),
+                None => {
+                    let Some(sequence) = self.sequence(handle) else { return Ok(()) };
+                    let stretch = sequence.stretch(first, same);
+                    done = stretch.len;
+                    if let Some(pos) = stretch.view {
+                        self.push_text_delete(handle, pos, done)?;
+                    }
+                }
+            }
+            if done < len {
+                stretches.push((first.plus(done), len - done));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the characters that `len` operations from `op` on deleted in their places again.
+    pub(super) fn restore_text(
+        &mut self,
+        handle: Handle,
+        op: Dot,
+        text: &str,
+        len: u32,
+        reborn: &mut Reborn,
+    ) -> Result<(), EditError> {
+        let chars: Vec<char> = text.chars().collect();
+        let Some(sequence) = self.sequence(handle) else { return Ok(()) };
+        let mut pieces: Vec<(Dot, String)> = Vec::new();
+        for deletion in sequence.deleted_by(op, len) {
+            let mut done = 0;
+            while done < deletion.len {
+                let first = deletion.first.plus(done);
+                let stretch = sequence.stretch(first, deletion.len - done);
+                if stretch.deletes == 1 {
+                    let char = |i: u32| {
+                        let offset = if deletion.backward { deletion.len - 1 - i } else { i };
+                        chars[(deletion.op + offset) as usize]
+                    };
+                    pieces.push((first, (done..done + stretch.len).map(char).collect()));
+                }
+                done += stretch.len;
+            }
+        }
+        pieces.sort_by(|(a, _), (b, _)| sequence.compare(*a, *b));
+        for (first, text) in pieces {
+            let Some(sequence) = self.sequence(handle) else { return Ok(()) };
+            let pos = place(sequence, first, reborn);
+            let new = self.next_dot();
+            reborn.add(first, text.chars().count() as u32, new);
+            self.push_text(handle, pos, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes elements, wherever they were moved to.
+    pub(super) fn remove_elements(&mut self, handle: Handle, first: Dot, len: u32) -> Result<(), EditError> {
+        let mut list = ListMut { doc: self, handle };
+        // From the last to the first: bringing them back goes from the first to the last.
+        (0..len).rev().try_for_each(|i| list.delete_slots(first.plus(i)))
+    }
+
+    /// Deletes a slot that a move opened.
+    pub(super) fn remove_slot(&mut self, handle: Handle, slot: Dot) -> Result<(), EditError> {
+        let pos = self.list_state_mut(handle).and_then(|list| list.position_of(slot));
+        pos.map_or(Ok(()), |pos| self.push_op(handle, OpRun::Delete { pos, len: 1, backward: false }))
+    }
+
+    /// Opens slots for elements again whose slots were deleted, unless they are somewhere else by now.
+    pub(super) fn restore_elements(
+        &mut self,
+        handle: Handle,
+        deletions: &[Step],
+        reborn: &mut Reborn,
+    ) -> Result<(), EditError> {
+        // Of several slots of one element, the one that was shown was deleted last.
+        let mut slots: OrdMap<Dot, Dot> = OrdMap::new();
+        for step in deletions {
+            if let Deed::ListDelete { slot, element } = &step.deed {
+                slots.insert(*element, *slot);
+            }
+        }
+        let Some(list) = self.list_state(handle) else { return Ok(()) };
+        let gone = |(element, slot): (&Dot, &Dot)| {
+            let restorable = list.index_of(*element).is_none() && list.sequence().stretch(*slot, 1).deletes == 1;
+            restorable.then_some((*element, *slot))
+        };
+        let mut gone: Vec<(Dot, Dot)> = slots.iter().filter_map(gone).collect();
+        gone.sort_by(|(_, a), (_, b)| list.sequence().compare(reborn.root(*a), reborn.root(*b)));
+        for (element, slot) in gone {
+            let new = self.next_dot();
+            let Some(list) = self.list_state_mut(handle) else { return Ok(()) };
+            let index = place(list.sequence(), slot, reborn);
+            let pos = list.insert_position(index);
+            reborn.add(slot, 1, new);
+            self.push_element_op(handle, OpRun::ListMove { pos, element: ElementRef::default() }, element)?;
+        }
+        Ok(())
+    }
+
+    fn list_state_mut(&mut self, handle: Handle) -> Option<&mut ListState> {
+        match self.containers.content_mut(handle) {
+            Content::List(list) => Some(list),
+            _ => None,
+        }
+    }
+}
