@@ -161,6 +161,13 @@ fn a_move_is_taken_back_unless_somebody_moved_on() -> Outcome {
 
     let mut pair = Pair::new(|tx| tx.list("l").insert_all(0, elements()))?;
     pair.edit(|tx| tx.list("l").move_to(0, 2))?;
+    pair.sync();
+    pair.other.change(|tx| tx.list("l").delete(2, 1))?;
+    pair.sync();
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, None, "what somebody deleted behind the move stays deleted");
+
+    let mut pair = Pair::new(|tx| tx.list("l").insert_all(0, elements()))?;
+    pair.edit(|tx| tx.list("l").move_to(0, 2))?;
     pair.other.change(|tx| tx.list("l").delete(0, 1))?;
     pair.sync();
     assert_eq!(pair.doc.to_json(), json!({ "l": ["b", "c", "a"] }));

@@ -97,7 +97,7 @@ impl Recipe {
             if ops == 0 {
                 continue;
             }
-            let mut body = writer.finish(&mut log.names);
+            let mut body = writer.finish(&mut log.names).to_vec();
             body = change.garbage.clone().unwrap_or(body);
             let hlc = Hlc::from_bits(log.head.hlc.to_bits() + change.later + u64::from(log.head.end > 0));
             let mut bytes = Vec::new();

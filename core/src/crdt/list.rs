@@ -178,10 +178,18 @@ impl ListState {
         self.moved.get(&slot).copied().unwrap_or(slot)
     }
 
-    fn shown_slot(&self, element: Dot) -> Option<Dot> {
+    /// The slot in which an element is shown, if it is.
+    pub(crate) fn shown_slot(&self, element: Dot) -> Option<Dot> {
         let entry = self.elements.get(&element)?;
         let alive = entry.slots.iter().filter(|slot| !self.sequence.is_deleted(slot.dot));
-        if entry.slots.is_empty() { Some(element) } else { alive.max().map(|slot| slot.dot) }
+        let only = (entry.slots.is_empty() && !self.sequence.is_deleted(element)).then_some(element);
+        alive.max().map(|slot| slot.dot).or(only)
+    }
+
+    /// The slot in which an element would be shown without this one.
+    pub(crate) fn other_slot(&self, element: Dot, slot: Dot) -> Option<Dot> {
+        let others = self.elements.get(&element)?.slots.iter().filter(|other| other.dot != slot);
+        others.filter(|other| !self.sequence.is_deleted(other.dot)).max().map(|other| other.dot)
     }
 
     /// The slots.
@@ -239,10 +247,10 @@ impl ListState {
         lowest.or(only).map(|slot| self.sequence.prepared_position(slot))
     }
 
-    /// The position of a slot, for an operation that has seen everything; `None` if it is deleted.
-    pub(crate) fn position_of(&mut self, slot: Dot) -> Option<u32> {
+    /// The position of a slot that is not deleted, for an operation that has seen everything.
+    pub(crate) fn position_of(&mut self, slot: Dot) -> u32 {
         self.sequence.prepare(&Past::everything());
-        (!self.sequence.is_deleted(slot)).then(|| self.sequence.prepared_position(slot))
+        self.sequence.prepared_position(slot)
     }
 
     /// The slot at a position that an operation has which has seen everything.

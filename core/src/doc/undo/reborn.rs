@@ -3,6 +3,7 @@
 //!
 //! Always holds: every operation has at most one successor (it dies once), and successors are our own newest operations.
 
+use crate::doc::OWN;
 use crate::graph::Dot;
 use crate::ordered::OrdMap;
 
@@ -49,12 +50,12 @@ impl Reborn {
         dot
     }
 
-    /// What `dot` stood for in the beginning.
-    pub(super) fn root(&self, mut dot: Dot) -> Dot {
-        while let (Some(origin), _) = find(&self.origin, dot, 1) {
-            dot = origin;
+    /// What `dot` stood for when our operation number `seq` was made; `None` if nothing did then.
+    pub(super) fn at(&self, mut dot: Dot, seq: u32) -> Option<Dot> {
+        while dot.log == OWN && dot.seq > seq {
+            dot = find(&self.origin, dot, 1).0?;
         }
-        dot
+        Some(dot)
     }
 
     /// This point, to come back to.

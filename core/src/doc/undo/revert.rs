@@ -8,9 +8,12 @@ use crate::crdt::{Content, Handle, MultiValue};
 use crate::doc::{Doc, EditError, OWN};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun, Value};
+use crate::ordered::OrdSet;
 
 /// Takes back what of the steps still counts.
 pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Result<(), EditError> {
+    // Elements that somebody else has deleted or moved since we moved them.
+    let mut lost: OrdSet<Dot> = OrdSet::new();
     let mut left = steps;
     while let Some((step, before)) = left.split_last() {
         left = before;
@@ -19,12 +22,16 @@ pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Resu
             Deed::TextInsert { len } => doc.erase_reborn(handle, dot, *len, reborn)?,
             Deed::TextDelete { text, len } => doc.restore_text(handle, dot, text, *len, reborn)?,
             Deed::ListInsert { len } => doc.remove_elements(handle, dot, *len)?,
-            Deed::ListMove => doc.remove_slot(handle, reborn.latest(dot))?,
+            Deed::ListMove { element } => {
+                if !doc.remove_slot(handle, reborn.latest(dot), *element)? {
+                    lost.insert(*element);
+                }
+            }
             Deed::ListDelete { .. } => {
                 let goes_on = |step: &&Step| step.handle == handle && matches!(step.deed, Deed::ListDelete { .. });
                 let count = before.iter().rev().take_while(goes_on).count() + 1;
                 let (rest, deletions) = steps[..before.len() + 1].split_at(before.len() + 1 - count);
-                doc.restore_elements(handle, deletions, reborn)?;
+                doc.restore_elements(handle, deletions, &lost, reborn)?;
                 left = rest;
             }
             Deed::ListSet { element, before } => doc.revert_element(handle, *element, dot, before.as_ref(), reborn)?,

@@ -10,16 +10,16 @@ use crate::doc::edit::ListMut;
 use crate::doc::{Doc, EditError};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun};
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, OrdSet};
 
-/// Where in the view an element belongs that was deleted. Those that were brought back before stand left of the elements that
-/// they stand for, so those that belong to the right of this one are passed over.
-fn place(sequence: &Sequence, dot: Dot, reborn: &Reborn) -> u32 {
-    let root = reborn.root(dot);
-    let mut index = sequence.shown_before(root);
+/// Where in the view an element belongs that our operation `deleted` has deleted. What was brought back since then was
+/// put left of everything that was deleted around it: if it stands for an element to the right of this one, this one
+/// goes before it.
+fn place(sequence: &Sequence, dot: Dot, deleted: u32, reborn: &Reborn) -> u32 {
+    let mut index = sequence.shown_before(dot);
     while let Some(before) = index.checked_sub(1).and_then(|before| sequence.element(before)) {
-        let origin = reborn.root(before);
-        if origin == before || sequence.compare(origin, root).is_le() {
+        let old = reborn.at(before, deleted);
+        if old.is_none_or(|old| old == before || sequence.compare(old, dot).is_le()) {
             break;
         }
         index -= 1;
@@ -97,7 +97,7 @@ impl Doc {
         pieces.sort_by(|(a, _), (b, _)| sequence.compare(*a, *b));
         for (first, text) in pieces {
             let Some(sequence) = self.sequence(handle) else { return Ok(()) };
-            let pos = place(sequence, first, reborn);
+            let pos = place(sequence, first, op.seq, reborn);
             let new = self.next_dot();
             reborn.add(first, text.chars().count() as u32, new);
             self.push_text(handle, pos, &text)?;
@@ -112,37 +112,38 @@ impl Doc {
         (0..len).rev().try_for_each(|i| list.delete_slots(first.plus(i)))
     }
 
-    /// Deletes a slot that a move opened.
-    pub(super) fn remove_slot(&mut self, handle: Handle, slot: Dot) -> Result<(), EditError> {
-        let pos = self.list_state_mut(handle).and_then(|list| list.position_of(slot));
-        pos.map_or(Ok(()), |pos| self.push_op(handle, OpRun::Delete { pos, len: 1, backward: false }))
+    /// Deletes the slot that a move of ours opened for an element. Returns whether the element was still shown in it.
+    pub(super) fn remove_slot(&mut self, handle: Handle, slot: Dot, element: Dot) -> Result<bool, EditError> {
+        let list = self.list_state_mut(handle).filter(|list| list.shown_slot(element) == Some(slot));
+        let Some(pos) = list.map(|list| list.position_of(slot)) else { return Ok(false) };
+        self.push_op(handle, OpRun::Delete { pos, len: 1, backward: false })?;
+        Ok(true)
     }
 
-    /// Opens slots for elements again whose slots were deleted, unless they are somewhere else by now.
+    /// Opens slots for elements again whose slots were deleted, unless they were put somewhere else since, or are `lost`.
     pub(super) fn restore_elements(
         &mut self,
         handle: Handle,
         deletions: &[Step],
+        lost: &OrdSet<Dot>,
         reborn: &mut Reborn,
     ) -> Result<(), EditError> {
-        // Of several slots of one element, the one that was shown was deleted last.
-        let mut slots: OrdMap<Dot, Dot> = OrdMap::new();
-        for step in deletions {
-            if let Deed::ListDelete { slot, element } = &step.deed {
-                slots.insert(*element, *slot);
-            }
-        }
         let Some(list) = self.list_state(handle) else { return Ok(()) };
-        let gone = |(element, slot): (&Dot, &Dot)| {
-            let restorable = list.index_of(*element).is_none() && list.sequence().stretch(*slot, 1).deletes == 1;
-            restorable.then_some((*element, *slot))
-        };
-        let mut gone: Vec<(Dot, Dot)> = slots.iter().filter_map(gone).collect();
-        gone.sort_by(|(_, a), (_, b)| list.sequence().compare(reborn.root(*a), reborn.root(*b)));
-        for (element, slot) in gone {
+        // Of several slots of one element, the one that was shown was deleted last.
+        let mut slots: OrdMap<Dot, Option<(Dot, u32)>> = OrdMap::new();
+        for step in deletions {
+            let Deed::ListDelete { slot, element, other } = step.deed else { continue };
+            let free = !lost.contains(&element) && list.shown_slot(element) == other;
+            let restorable = free && list.sequence().stretch(slot, 1).deletes == 1;
+            slots.insert(element, restorable.then_some((slot, step.dot.seq)));
+        }
+        let mut gone: Vec<(Dot, Dot, u32)> = Vec::new();
+        gone.extend(slots.iter().filter_map(|(element, slot)| slot.map(|(slot, deleted)| (*element, slot, deleted))));
+        gone.sort_by(|(_, a, _), (_, b, _)| list.sequence().compare(*a, *b));
+        for (element, slot, deleted) in gone {
             let new = self.next_dot();
             let Some(list) = self.list_state_mut(handle) else { return Ok(()) };
-            let index = place(list.sequence(), slot, reborn);
+            let index = place(list.sequence(), slot, deleted, reborn);
             let pos = list.insert_position(index);
             reborn.add(slot, 1, new);
             self.push_element_op(handle, OpRun::ListMove { pos, element: ElementRef::default() }, element)?;

@@ -33,11 +33,15 @@ pub(super) enum Deed {
     ListInsert {
         len: u32,
     },
+    /// With the slot that shows the element from then on, if there is one.
     ListDelete {
         slot: Dot,
         element: Dot,
+        other: Option<Dot>,
     },
-    ListMove,
+    ListMove {
+        element: Dot,
+    },
     ListSet {
         element: Dot,
         before: Option<Write>,
@@ -123,9 +127,10 @@ impl Doc {
             (Content::List(_), OpRun::ListInsert { values, .. }) => Deed::ListInsert { len: values.len() as u32 },
             (Content::List(list), OpRun::Delete { pos, .. }) => {
                 let slot = list.slot_at(*pos)?;
-                Deed::ListDelete { slot, element: list.element_of(slot) }
+                let element = list.element_of(slot);
+                Deed::ListDelete { slot, element, other: list.other_slot(element, slot) }
             }
-            (Content::List(_), OpRun::ListMove { .. }) => Deed::ListMove,
+            (Content::List(_), OpRun::ListMove { .. }) => Deed::ListMove { element: target? },
             (Content::List(list), OpRun::ListSet { .. }) => {
                 let element = target?;
                 Deed::ListSet { element, before: winner(list.value(element)) }
