@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Doc, EditError, OWN};
-use crate::clock::Hlc;
+use crate::clock::{Clock, Hlc};
 use crate::crdt::{Applied, Context, Extent, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
@@ -52,6 +52,7 @@ pub(super) struct Mark {
     names: NamesMark,
     mentions: usize,
     events: usize,
+    clock: Clock,
 }
 
 impl Doc {
@@ -96,6 +97,7 @@ impl Doc {
             body: self.pending.as_ref().map(|_| self.draft.mark()),
             mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
+            clock: self.clock.clone(),
         }
     }
 
@@ -110,7 +112,7 @@ impl Doc {
                 self.draft.reset(body);
                 pending.mentions = mark.mentions;
             }
-            None => self.pending = None,
+            None => (self.pending, self.clock) = (None, mark.clock.clone()),
         }
         if undone > 0 {
             self.containers.truncate_events(mark.events);

@@ -129,13 +129,20 @@ impl Doc {
         reborn: &mut Reborn,
     ) -> Result<(), EditError> {
         let Some(list) = self.list_state(handle) else { return Ok(()) };
-        // Of several slots of one element, the one that was shown was deleted last.
         let mut slots: OrdMap<Dot, Option<(Dot, u32)>> = OrdMap::new();
-        for step in deletions {
+        for step in deletions.iter().rev() {
             let Deed::ListDelete { slot, element, other } = step.deed else { continue };
-            let free = !lost.contains(&element) && list.shown_slot(element) == other;
-            let restorable = free && list.sequence().stretch(slot, 1).deletes == 1;
-            slots.insert(element, restorable.then_some((slot, step.dot.seq)));
+            let restorable = list.sequence().stretch(slot, 1).deletes == 1;
+            let found = restorable.then_some((slot, step.dot.seq));
+            match slots.get_mut(&element) {
+                None => {
+                    let free = !lost.contains(&element) && list.shown_slot(element) == other;
+                    slots.insert(element, found.filter(|_| free));
+                }
+                // It was shown here before the slot was deleted that comes back.
+                Some(Some(later)) if restorable && other == Some(later.0) => *later = (slot, step.dot.seq),
+                Some(_) => {}
+            }
         }
         let mut gone: Vec<(Dot, Dot, u32)> = Vec::new();
         gone.extend(slots.iter().filter_map(|(element, slot)| slot.map(|(slot, deleted)| (*element, slot, deleted))));

@@ -1,6 +1,6 @@
 //! `Step`: what must be remembered of an operation in order to take it back, written down as the operation is made.
 //!
-//! Always holds: an operation without an effect is not recorded; consecutive insertions or deletions in one container
+//! Always holds: an operation that changes nothing to see is not recorded; consecutive insertions or deletions in one container
 //! are one step. Nothing is recorded unless an `UndoManager` asked for it.
 
 use crate::crdt::{Content, Handle, MultiValue};
@@ -128,6 +128,9 @@ impl Doc {
             (Content::List(list), OpRun::Delete { pos, .. }) => {
                 let slot = list.slot_at(*pos)?;
                 let element = list.element_of(slot);
+                if list.shown_slot(element) != Some(slot) {
+                    return None;
+                }
                 Deed::ListDelete { slot, element, other: list.other_slot(element, slot) }
             }
             (Content::List(_), OpRun::ListMove { .. }) => Deed::ListMove { element: target? },
