@@ -136,7 +136,8 @@ impl Doc {
             let found = restorable.then_some((slot, step.dot.seq));
             match slots.get_mut(&element) {
                 None => {
-                    let free = !lost.contains(&element) && list.shown_slot(element) == other;
+                    let shown = other.map(|other| reborn.latest(other));
+                    let free = !lost.contains(&element) && list.shown_slot(element) == shown;
                     slots.insert(element, found.filter(|_| free));
                 }
                 // It was shown here before the slot was deleted that comes back.
