@@ -17,6 +17,7 @@ mod multi;
 mod rope;
 mod sequence;
 mod set;
+mod stretches;
 mod text;
 
 pub(crate) use applied::Applied;
@@ -30,4 +31,5 @@ pub(crate) use map::MapState;
 pub(crate) use multi::MultiValue;
 pub(crate) use rope::{Extent, Metric, Rope};
 pub(crate) use sequence::Sequence;
+pub(crate) use stretches::Stretches;
 pub(crate) use text::TextState;

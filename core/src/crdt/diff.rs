@@ -5,12 +5,12 @@
 //! and number their logs alike.
 
 use super::sequence::Sequence;
-use super::{Content, Event, Extent, ListState, MapState, TextState};
+use super::{Content, Event, Extent, ListState, MapState, Stretches, TextState};
 use crate::graph::{Dot, Logs};
 use crate::op::Value;
 use crate::ordered::OrdSet;
 
-/// What turns state `a` of a container into state `b`. O(n log n) in the stretches of elements, O(n) otherwise.
+/// What turns state `a` of a container into state `b`; `a` is of no use afterwards. O(n log n) in the stretches of elements, O(n) otherwise.
 pub(crate) fn diff(a: &mut Content, b: &mut Content, logs: &Logs) -> Vec<Event> {
     match (a, b) {
         (Content::Map(a), Content::Map(b)) => maps(a, b),
@@ -54,39 +54,30 @@ enum Step {
 
 /// The steps from `a` to `b`, in order.
 fn steps(a: &Sequence, b: &Sequence) -> Vec<Step> {
-    let mut places: Vec<(Dot, u32, u32)> = Vec::new();
-    let mut total = 0;
+    // Elements of `b`, mapped to their places.
+    let (mut places, mut total) = (Stretches::default(), 0);
     for (dot, len) in b.shown() {
-        places.push((dot, len, total));
+        places.insert(dot, len, Dot { log: 0, seq: total });
         total += len;
     }
-    places.sort_unstable();
     let (mut steps, mut done) = (Vec::new(), 0);
-    for (first, len) in a.shown() {
-        let mut offset = 0;
-        while offset < len {
-            let dot = first.plus(offset);
-            let next = places.partition_point(|(other, ..)| *other <= dot);
-            let home = next.checked_sub(1).map(|before| places[before]);
-            match home.filter(|(home, count, _)| home.log == dot.log && dot.seq - home.seq < *count) {
-                Some((home, count, place)) => {
-                    let (inside, place) = (dot.seq - home.seq, place + dot.seq - home.seq);
-                    let kept = (count - inside).min(len - offset);
-                    if place > done {
-                        steps.push(Step::Insert { at: done, len: place - done });
+    for (mut dot, mut left) in a.shown() {
+        while left > 0 {
+            let (place, len) = places.find(dot, left);
+            match (place, steps.last_mut()) {
+                (Some(Dot { seq: at, .. }), _) => {
+                    if at > done {
+                        steps.push(Step::Insert { at: done, len: at - done });
                     }
-                    steps.push(Step::Keep { at: place, len: kept });
-                    (done, offset) = (place + kept, offset + kept);
+                    steps.push(Step::Keep { at, len });
+                    done = at + len;
                 }
-                None => {
-                    let until = places.get(next).filter(|(other, ..)| other.log == dot.log);
-                    let gone = until.map_or(len - offset, |(other, ..)| (other.seq - dot.seq).min(len - offset));
-                    match steps.last_mut() {
-                        Some(Step::Delete { len }) => *len += gone,
-                        _ => steps.push(Step::Delete { len: gone }),
-                    }
-                    offset += gone;
-                }
+                (None, Some(Step::Delete { len: before })) => *before += len,
+                (None, _) => steps.push(Step::Delete { len }),
+            }
+            left -= len;
+            if left > 0 {
+                dot = dot.plus(len);
             }
         }
     }
@@ -96,11 +87,13 @@ fn steps(a: &Sequence, b: &Sequence) -> Vec<Step> {
     steps
 }
 
+/// The rope of `a` becomes that of `b` on the way.
 fn texts(a: &mut TextState, b: &mut TextState, logs: &Logs) -> Vec<Event> {
-    let (mut rope, new) = (a.rope().clone(), b.rope().clone());
-    let (Some(old), Some(wanted)) = (a.sequence(logs), b.sequence(logs)) else { return Vec::new() };
+    let (Some(old), Some(new)) = (a.sequence(logs), b.sequence(logs)) else { return Vec::new() };
+    let steps = steps(old, new);
+    let (rope, new) = (a.rope_mut(), b.rope());
     let (mut events, mut index) = (Vec::new(), 0);
-    for step in steps(old, wanted) {
+    for step in steps {
         let index_utf16 = rope.utf16_of(index);
         match step {
             Step::Keep { len, .. } => index += len,

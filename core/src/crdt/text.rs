@@ -102,6 +102,11 @@ impl TextState {
         &self.rope
     }
 
+    /// The characters, for somebody who does not need the rest any more.
+    pub(crate) fn rope_mut(&mut self) -> &mut Rope {
+        &mut self.rope
+    }
+
     /// Which operation wrote what, caught up; `None` before the history was replayed for it.
     pub(crate) fn sequence(&mut self, logs: &Logs) -> Option<&Sequence> {
         let ids = self.ids.as_mut()?;

@@ -11,7 +11,6 @@ use crate::crdt::{Content, Event, Handle, diff};
 use crate::graph::{Dot, LoggedChange, VersionError};
 use crate::id::{OpId, ReplicaId, VersionVector};
 use crate::op::Batch;
-use crate::ordered::OrdMap;
 
 /// A document at an older version: read it like any other. Its handles are those of the document it came from.
 #[derive(Debug)]
@@ -73,9 +72,7 @@ impl Doc {
     pub fn checkout(&mut self, version: &VersionVector) -> Result<Checkout, VersionError> {
         self.commit(None);
         let mut past = Self { logs: self.logs.until(version)?, ..Self::new(self.me) };
-        past.containers = self.containers.clone();
-        past.containers.listen(false);
-        past.containers.clear_to_track();
+        past.containers = self.containers.emptied();
         // It counts changes that were cut as well: they come last in each log, and are passed over.
         past.order.clone_from(&self.order);
         for change in &past.changes_in_order() {
@@ -180,17 +177,18 @@ impl Doc {
             }
             _ => return Vec::new(),
         };
-        let mut logs: OrdMap<u32, Vec<ChangeInfo>> = OrdMap::new();
+        let mut logs: Vec<Vec<ChangeInfo>> = Vec::new();
+        logs.resize_with(self.logs.len(), Vec::new);
         for (dot, _) in &written {
-            if !logs.contains_key(&dot.log) {
-                let changes = self.logs.replay(dot.log).flatten().map(|(change, _)| self.describe(&change));
-                logs.insert(dot.log, changes.collect());
+            let changes = &mut logs[dot.log as usize];
+            if changes.is_empty() {
+                changes.extend(self.logs.replay(dot.log).flatten().map(|(change, _)| self.describe(&change)));
             }
         }
         let mut blame = Vec::new();
         for (mut dot, mut left) in written {
             while left > 0 {
-                let changes = logs.get(&dot.log).map_or(&[][..], Vec::as_slice);
+                let changes = &logs[dot.log as usize];
                 let at = changes.partition_point(|change| change.id.seq <= u64::from(dot.seq)) - 1;
                 let change = &changes[at];
                 let len = left.min((change.id.seq + change.ops) as u32 - dot.seq);

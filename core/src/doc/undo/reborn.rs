@@ -3,48 +3,35 @@
 //!
 //! Always holds: every operation has at most one successor (it dies once), and successors are our own newest operations.
 
+use crate::crdt::Stretches;
 use crate::doc::OWN;
 use crate::graph::Dot;
-use crate::ordered::OrdMap;
 
 /// Successors and origins, as stretches of operations by their first one.
 #[derive(Debug, Default)]
 pub(super) struct Reborn {
-    next: OrdMap<Dot, (u32, Dot)>,
-    origin: OrdMap<Dot, (u32, Dot)>,
+    next: Stretches,
+    origin: Stretches,
     /// The old operations, in the order in which they were brought back.
     order: Vec<Dot>,
-}
-
-/// What `dot` is mapped to, if it is, and for how many operations from it on (at most `max`) that goes on.
-fn find(map: &OrdMap<Dot, (u32, Dot)>, dot: Dot, max: u32) -> (Option<Dot>, u32) {
-    if let Some((first, (len, to))) = map.range(..=dot).next_back()
-        && first.log == dot.log
-        && dot.seq - first.seq < *len
-    {
-        let inside = dot.seq - first.seq;
-        return (Some(to.plus(inside)), max.min(len - inside));
-    }
-    let behind = map.range(dot..).next().filter(|(first, _)| first.log == dot.log);
-    (None, behind.map_or(max, |(first, _)| max.min(first.seq - dot.seq)))
 }
 
 impl Reborn {
     /// From now on, operations `new .. new + len` stand for `old .. old + len`.
     pub(super) fn add(&mut self, old: Dot, len: u32, new: Dot) {
-        self.next.insert(old, (len, new));
-        self.origin.insert(new, (len, old));
+        self.next.insert(old, len, new);
+        self.origin.insert(new, len, old);
         self.order.push(old);
     }
 
     /// What stands for `dot` next, and for how many operations from it on that answer holds.
     pub(super) fn next(&self, dot: Dot, max: u32) -> (Option<Dot>, u32) {
-        find(&self.next, dot, max)
+        self.next.find(dot, max)
     }
 
     /// What stands for `dot` in the end.
     pub(super) fn latest(&self, mut dot: Dot) -> Dot {
-        while let (Some(next), _) = find(&self.next, dot, 1) {
+        while let (Some(next), _) = self.next.find(dot, 1) {
             dot = next;
         }
         dot
@@ -53,7 +40,7 @@ impl Reborn {
     /// What `dot` stood for when our operation number `seq` was made; `None` if nothing did then.
     pub(super) fn at(&self, mut dot: Dot, seq: u32) -> Option<Dot> {
         while dot.log == OWN && dot.seq > seq {
-            dot = find(&self.origin, dot, 1).0?;
+            dot = self.origin.find(dot, 1).0?;
         }
         Some(dot)
     }
@@ -66,8 +53,8 @@ impl Reborn {
     /// Forgets what was added since `mark`.
     pub(super) fn reset(&mut self, mark: usize) {
         for old in self.order.drain(mark..) {
-            if let Some((_, new)) = self.next.remove(&old) {
-                self.origin.remove(&new);
+            if let Some(new) = self.next.remove(old) {
+                self.origin.remove(new);
             }
         }
     }

@@ -8,12 +8,11 @@ use crate::crdt::{Content, Handle, MultiValue};
 use crate::doc::{Doc, EditError, OWN};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun, Value};
-use crate::ordered::OrdSet;
 
 /// Takes back what of the steps still counts.
 pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Result<(), EditError> {
     // Elements that somebody else has deleted or moved since we moved them.
-    let mut lost: OrdSet<Dot> = OrdSet::new();
+    let mut lost: Vec<Dot> = Vec::new();
     let mut left = steps;
     while let Some((step, before)) = left.split_last() {
         left = before;
@@ -24,7 +23,7 @@ pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Resu
             Deed::ListInsert { len } => doc.remove_elements(handle, dot, *len)?,
             Deed::ListMove { element } => {
                 if !doc.remove_slot(handle, reborn.latest(dot), *element)? {
-                    lost.insert(*element);
+                    lost.push(*element);
                 }
             }
             Deed::ListDelete { .. } => {

@@ -10,7 +10,7 @@ use crate::doc::edit::ListMut;
 use crate::doc::{Doc, EditError};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun};
-use crate::ordered::{OrdMap, OrdSet};
+use crate::ordered::OrdMap;
 
 /// Where in the view an element belongs that our operation `deleted` has deleted. What was brought back since then was
 /// put left of everything that was deleted around it: if it stands for an element to the right of this one, this one
@@ -89,12 +89,12 @@ impl Doc {
                         let offset = if deletion.backward { deletion.len - 1 - i } else { i };
                         chars[(deletion.op + offset) as usize]
                     };
-                    pieces.push((first, (done..done + stretch.len).map(char).collect()));
+                    let at = pieces.partition_point(|(other, _)| sequence.compare(*other, first).is_lt());
+                    pieces.insert(at, (first, (done..done + stretch.len).map(char).collect()));
                 }
                 done += stretch.len;
             }
         }
-        pieces.sort_by(|(a, _), (b, _)| sequence.compare(*a, *b));
         for (first, text) in pieces {
             let Some(sequence) = self.sequence(handle) else { return Ok(()) };
             let pos = place(sequence, first, op.seq, reborn);
@@ -125,29 +125,31 @@ impl Doc {
         &mut self,
         handle: Handle,
         deletions: &[Step],
-        lost: &OrdSet<Dot>,
+        lost: &[Dot],
         reborn: &mut Reborn,
     ) -> Result<(), EditError> {
         let Some(list) = self.list_state(handle) else { return Ok(()) };
-        let mut slots: OrdMap<Dot, Option<(Dot, u32)>> = OrdMap::new();
+        // The slot of each element and the operation that deleted it; `Dot::NONE` if it is to stay deleted.
+        let mut slots: OrdMap<Dot, (u32, Dot)> = OrdMap::new();
         for step in deletions.iter().rev() {
             let Deed::ListDelete { slot, element, other } = step.deed else { continue };
             let restorable = list.sequence().stretch(slot, 1).deletes == 1;
-            let found = restorable.then_some((slot, step.dot.seq));
             match slots.get_mut(&element) {
                 None => {
                     let shown = other.map(|other| reborn.latest(other));
                     let free = !lost.contains(&element) && list.shown_slot(element) == shown;
-                    slots.insert(element, found.filter(|_| free));
+                    slots.insert(element, (step.dot.seq, if restorable && free { slot } else { Dot::NONE }));
                 }
                 // It was shown here before the slot was deleted that comes back.
-                Some(Some(later)) if restorable && other == Some(later.0) => *later = (slot, step.dot.seq),
+                Some(later) if restorable && other == Some(later.1) => *later = (step.dot.seq, slot),
                 Some(_) => {}
             }
         }
         let mut gone: Vec<(Dot, Dot, u32)> = Vec::new();
-        gone.extend(slots.iter().filter_map(|(element, slot)| slot.map(|(slot, deleted)| (*element, slot, deleted))));
-        gone.sort_by(|(_, a, _), (_, b, _)| list.sequence().compare(*a, *b));
+        for (element, (deleted, slot)) in slots.iter().filter(|(_, (_, slot))| *slot != Dot::NONE) {
+            let at = gone.partition_point(|(_, other, _)| list.sequence().compare(*other, *slot).is_lt());
+            gone.insert(at, (*element, *slot, *deleted));
+        }
         for (element, slot, deleted) in gone {
             let new = self.next_dot();
             let Some(list) = self.list_state_mut(handle) else { return Ok(()) };
