@@ -1,5 +1,5 @@
 //! `Doc`: a document as an application sees it. Transactions in, JSON, views and patches out, changes exchanged with
-//! other copies.
+//! other copies, edits undone, older versions read.
 //!
 //! Always holds: the state equals what applying every known change in causal order gives; a failed import or
 //! transaction leaves no trace; a version never points inside a change; sealed changes never change.
