@@ -85,6 +85,11 @@ impl Clock {
         self.now_ms = now_ms & ((1 << 48) - 1);
     }
 
+    /// What the time was when it was told last, in milliseconds since the Unix epoch; 0 before that.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// The largest time returned or accepted.
     pub fn last(&self) -> Hlc {
         self.last

@@ -1,5 +1,5 @@
 //! `Doc`: a document as an application sees it. Transactions in, JSON, views and patches out, changes exchanged with
-//! other copies.
+//! other copies, edits undone, older versions read.
 //!
 //! Always holds: the state equals what applying every known change in causal order gives; a failed import or
 //! transaction leaves no trace; a version never points inside a change; sealed changes never change.
@@ -12,6 +12,7 @@ mod edit;
 mod error;
 mod exchange;
 mod file;
+mod history;
 mod json;
 mod patch;
 mod pending;
@@ -19,7 +20,9 @@ mod read;
 mod state;
 mod stored;
 mod transaction;
+mod undo;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use anchor::{Anchor, Position};
@@ -27,9 +30,11 @@ pub use delta::{Attributes, DeltaOp};
 pub use edit::{BoundedCounterMut, CounterMut, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
 pub use error::EditError;
 pub use exchange::Imported;
+pub use history::{Blame, ChangeInfo, Checkout};
 pub use patch::{Patch, PatchKind, PatchValue, PathItem};
 pub use read::{BoundedCounterRef, CounterRef, Entry, ListRef, MapRef, RegisterRef, SetRef, Span, TextRef, TreeRef};
 pub use transaction::Transaction;
+pub use undo::UndoManager;
 
 pub use crate::crdt::{Metric, Side};
 pub use crate::op::Expand;
@@ -39,6 +44,7 @@ use self::pending::Pending;
 use self::stored::Stored;
 use crate::clock::{Clock, Hlc};
 use crate::crdt::Containers;
+pub use crate::graph::VersionError;
 use crate::graph::{Graph, Logs};
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{BodyWriter, LogState};
@@ -69,6 +75,10 @@ pub struct Doc {
     cut: AtomicBool,
     /// What `take_batch` has not handed out: (log, first seq).
     untaken: Vec<(u32, u64)>,
+    /// What undoing the running transaction will need, if somebody wants to.
+    recording: Option<Vec<undo::Step>>,
+    /// No other document has this one: an undo manager knows its document by it.
+    identity: Arc<()>,
 }
 
 impl Doc {
@@ -92,6 +102,8 @@ impl Doc {
             draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),
+            recording: None,
+            identity: Arc::new(()),
         }
     }
 

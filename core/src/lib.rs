@@ -20,7 +20,7 @@ pub mod store;
 pub mod sync;
 
 pub use crdt::Handle;
-pub use doc::{Doc, EditError, Imported, Patch, Transaction};
+pub use doc::{Doc, EditError, Imported, Patch, Transaction, UndoManager};
 pub use id::{DocName, InvalidId, Lineage, OpId, ReplicaId, VersionVector};
 pub use op::{ContainerKind, Value};
 

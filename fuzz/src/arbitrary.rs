@@ -305,8 +305,8 @@ fn action(g: &mut Gen, focus: Option<ContainerKind>) -> Action {
         };
         (0..1 + below(g, 3)).map(|_| one(g)).collect()
     };
-    match below(g, 43) {
-        40.. => {
+    match below(g, 51) {
+        48.. => {
             let side = if bool::arbitrary(g) { Side::Before } else { Side::After };
             Action::Anchor { replica, at: u16::arbitrary(g), pos: u16::arbitrary(g), side }
         }
@@ -334,6 +334,10 @@ fn action(g: &mut Gen, focus: Option<ContainerKind>) -> Action {
         33..37 => Action::Deliver { to: replica, pick: u16::arbitrary(g), keep: bool::arbitrary(g) },
         37 => Action::SaveLoad { replica },
         38 => Action::Clock { replica, ms: clock(g) },
+        39..42 => Action::Undo { replica },
+        42 => Action::Redo { replica },
+        43..46 => Action::Visit { replica, a: u16::arbitrary(g), b: u16::arbitrary(g) },
+        46 => Action::Fork { replica, at: u16::arbitrary(g), edits: edits(g) },
         _ => Action::Init { replica, content: below(g, 4) as u8 },
     }
 }
@@ -470,6 +474,13 @@ fn simpler_actions(action: &Action) -> Vec<Action> {
         Action::Send { from, to, changes: Some(_) } => vec![Action::Send { from, to, changes: None }],
         Action::Deliver { to, pick, keep } => {
             smaller(pick).into_iter().map(|pick| Action::Deliver { to, pick, keep }).collect()
+        }
+        Action::Visit { replica, a, b } => {
+            let nearer = smaller(a).into_iter().map(|a| Action::Visit { replica, a, b });
+            nearer.chain(smaller(b).into_iter().map(|b| Action::Visit { replica, a, b })).collect()
+        }
+        Action::Fork { replica, at, edits } => {
+            edits.shrink().map(|edits| Action::Fork { replica, at, edits }).collect()
         }
         Action::Commit { replica, message } if message != "a" => {
             vec![Action::Commit { replica, message: "a".to_owned() }]

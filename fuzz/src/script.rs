@@ -110,6 +110,34 @@ pub enum Action {
         /// The side on which it stays.
         side: Side,
     },
+    /// Takes back what the replica edited last, brings it back, and takes it back again.
+    Undo {
+        /// Where.
+        replica: u8,
+    },
+    /// Brings back what was taken back last.
+    Redo {
+        /// Where.
+        replica: u8,
+    },
+    /// Remembers the version, reads two that were remembered before, and goes from one to the other by patches.
+    Visit {
+        /// Where.
+        replica: u8,
+        /// One version.
+        a: u16,
+        /// The other.
+        b: u16,
+    },
+    /// Forks the document at a version that was remembered, edits the fork, and merges it back.
+    Fork {
+        /// Where.
+        replica: u8,
+        /// Which version.
+        at: u16,
+        /// What is edited in the fork.
+        edits: Vec<Edit>,
+    },
     /// Fills the document with initial content if it is empty.
     Init {
         /// Where.

@@ -12,8 +12,8 @@ mod marks;
 mod sequence;
 mod tree;
 
-use selvedge::OpId;
 use selvedge::op::Batch;
+use selvedge::{OpId, ReplicaId};
 use serde_json::Value as Json;
 
 use self::containers::{Containers, Verdict};
@@ -48,6 +48,12 @@ impl Spec {
         invalid.sort_unstable();
         unknown.sort_unstable();
         Ok(Self { containers, invalid, unknown })
+    }
+
+    /// What is left of the texts and lists without what one replica inserted and deleted.
+    pub fn without(mut self, replica: ReplicaId) -> Self {
+        self.containers.states.values_mut().for_each(|state| state.sequence.forget(replica));
+        self
     }
 
     /// The whole document as JSON.

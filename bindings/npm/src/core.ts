@@ -9,7 +9,7 @@
 import type { Command } from "./draft/transaction.js";
 import { type ErrorCode, SelvedgeError } from "./error.js";
 import type { Plain } from "./normalise.js";
-import type { Scalar } from "./types.js";
+import type { Patch, Scalar, Version } from "./types.js";
 
 /** A value as it crosses the border: a container is told by its handle. */
 export type CoreSlot = Scalar | CoreContainer;
@@ -41,6 +41,11 @@ export type CorePatch =
   | readonly ["register", handle: number, value: Scalar | undefined]
   | readonly ["set", handle: number, values: readonly Scalar[]];
 
+/** A change; `deps` are authors and numbers of operations in turn. */
+export type CoreChange = readonly [
+  author: string, seq: number, ops: number, time: number, message: string | undefined, deps: readonly (string | number)[],
+];
+
 /** Where edits have got to, as the core tells it. */
 export interface CoreStatus {
   readonly saved: boolean;
@@ -70,7 +75,7 @@ export interface CoreReplica {
   /** Tells the time of day. */
   setNow(now: number): void;
   /** All of the commands or, if it throws, none. */
-  apply(commands: readonly Command[]): void;
+  apply(commands: readonly Command[], origin: string, cursor: string): void;
   /** Ends the current change; `message` is kept with it. */
   commit(message: string | undefined): void;
   /** Writes the initial content if the document is empty. */
@@ -93,6 +98,15 @@ export interface CoreReplica {
   anchor(handle: number, index: number, after: boolean): string;
   /** Where an anchor is: its index, and the keys that lead to its container. */
   resolve(anchor: string): [index: number, ...path: (string | number)[]] | undefined;
+  /** From now on, what `apply` is given with this origin can be undone. */
+  recordUndo(origin: string, mergeMs: number): void;
+  /** Undoes (`back`) or redoes; the cursor that was told before, undefined if there was nothing to do. */
+  turn(origin: string, back: boolean, cursor: string): string | undefined;
+  canTurn(origin: string, back: boolean): boolean;
+  checkout(version: Version): CoreContainer;
+  diff(from: Version, to: Version): Patch[];
+  changes(): CoreChange[];
+  blame(handle: number): (readonly [length: number, author: string, time: number, message: string | undefined])[];
 
   /** Hands sealed edits to the sync engine. */
   flush(clock: number): void;

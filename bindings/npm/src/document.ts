@@ -12,12 +12,13 @@ import { Driver } from "./driver.js";
 import { equal } from "./equal.js";
 import { SelvedgeError } from "./error.js";
 import { CounterView, ListView, MapView, RegisterView, SetView, TextView } from "./handles.js";
+import { changeInfo, Undo } from "./history.js";
 import { Mirror, type TextChanges } from "./mirror.js";
 import { normalise } from "./normalise.js";
 import type { Lease, RecordStore } from "./store/store.js";
 import type {
-  Anchor, AnchorPosition, ChangeEvent, CounterHandle, Doc, ListHandle, MapHandle, Path, Peer, Presence, RegisterHandle, Scalar, SetHandle, Snapshot,
-  Status, TextHandle, Unsubscribe, Value,
+  Anchor, AnchorPosition, Blame, ChangeEvent, ChangeInfo, ChangeOptions, CounterHandle, Doc, ListHandle, MapHandle, Patch, Path, Peer,
+  Presence, RegisterHandle, Scalar, SetHandle, Snapshot, Status, TextHandle, UndoManager, Unsubscribe, Value, Version,
 } from "./types.js";
 import { pathName, toHex } from "./util.js";
 import { defineKey } from "./view.js";
@@ -49,6 +50,7 @@ export class DocumentObject<T extends object> implements Doc<T> {
   readonly #lease: Lease;
   #links: Links | null = null;
   #tx: Transaction | null = null;
+  readonly #undo = new Map<string, Undo>();
   #listeners = new Set<Listener>();
   #deliveries: Delivery[] = [];
   #delivering = false;
@@ -93,9 +95,50 @@ export class DocumentObject<T extends object> implements Doc<T> {
     return this.#mirror.root.snapshot() as Snapshot<T>;
   }
 
-  get version(): { readonly [replica: string]: number } {
+  get version(): Version {
     this.#checkOpen();
     return this.#core.version();
+  }
+
+  checkout(version: Version): Snapshot<T> {
+    this.#checkOpen();
+    return new Mirror(this.#core.checkout(version)).root.snapshot() as Snapshot<T>;
+  }
+
+  diff(from: Version, to: Version): readonly Patch[] {
+    this.#checkOpen();
+    return this.#core.diff(from, to);
+  }
+
+  history(): readonly ChangeInfo[] {
+    this.#checkOpen();
+    return this.#core.changes().map(changeInfo);
+  }
+
+  blame(handle: number): readonly Blame[] {
+    this.#checkOpen();
+    return this.#core.blame(handle).map(([length, author, time, message]) => ({ length, author, time: new Date(time), message }));
+  }
+
+  undoManager({ origin = "", mergeMs = 500 }: { origin?: string | undefined; mergeMs?: number | undefined } = {}): UndoManager {
+    this.#checkOpen();
+    let undo = this.#undo.get(origin);
+    if (!undo) {
+      this.#core.recordUndo(origin, mergeMs);
+      undo = new Undo(this.#core, origin, (turn) => this.#turn(turn));
+      this.#undo.set(origin, undo);
+    }
+    return undo;
+  }
+
+  /** Undoes or redoes: an edit like any other. */
+  #turn(turn: () => boolean): boolean {
+    this.#checkNoChange("undo() or redo()");
+    this.#checkOpen();
+    this.#core.setNow(Date.now());
+    const turned = turn();
+    if (turned) this.#edited();
+    return turned;
   }
 
   json(): unknown {
@@ -117,12 +160,13 @@ export class DocumentObject<T extends object> implements Doc<T> {
 
   // Changing it.
 
-  change<R>(edit: (draft: T) => R, message?: string): R {
-    if (message !== undefined && typeof message !== "string") {
-      throw new SelvedgeError("invalid-use", "a change's message is a string");
+  change<R>(edit: (draft: T) => R, options: string | ChangeOptions = {}): R {
+    const { message, origin = "" } = typeof options === "string" ? { message: options } : options;
+    if ((message !== undefined && typeof message !== "string") || typeof origin !== "string") {
+      throw new SelvedgeError("invalid-use", "a change's message and origin are strings");
     }
     this.#checkNoChange("change()");
-    return this.transact((tx) => plainResult(edit(proxyOf(tx.root) as T)), message);
+    return this.transact((tx) => plainResult(edit(proxyOf(tx.root) as T)), message, origin);
   }
 
   /** Runs edits: inside of the current change, or as a change of their own. */
@@ -139,7 +183,7 @@ export class DocumentObject<T extends object> implements Doc<T> {
     return this.#mirror;
   }
 
-  private transact<R>(work: (tx: Transaction) => R, message?: string): R {
+  private transact<R>(work: (tx: Transaction) => R, message?: string, origin = ""): R {
     this.#checkOpen();
     const tx = new Transaction(this.#mirror.root);
     this.#tx = tx;
@@ -152,13 +196,17 @@ export class DocumentObject<T extends object> implements Doc<T> {
     }
     if (tx.commands.length > 0) {
       this.#core.setNow(Date.now());
-      this.#core.apply(tx.commands);
+      this.#core.apply(tx.commands, origin, this.#undo.get(origin)?.place ?? "");
       if (message !== undefined) this.#core.commit(message);
-      this.#driver.edited();
-      this.#takePatches(true);
-      this.#refreshStatus();
+      this.#edited();
     }
     return result;
+  }
+
+  #edited(): void {
+    this.#driver.edited();
+    this.#takePatches(true);
+    this.#refreshStatus();
   }
 
   // Listening to it.

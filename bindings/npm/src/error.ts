@@ -20,6 +20,8 @@ export type ErrorCode =
   | "invalid-use"
   /** Bytes that are no document, update or record of ours. */
   | "malformed"
+  /** A version that is not known here, or that no `doc.version` ever was. */
+  | "unknown-version"
   /** The document was closed. */
   | "closed"
   /** IndexedDB is missing, blocked, or failed. What was edited is kept in memory and tried again. */

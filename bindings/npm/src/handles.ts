@@ -13,7 +13,7 @@ import { equalScalars } from "./equal.js";
 import { SelvedgeError } from "./error.js";
 import { bindElement } from "./bind.js";
 import type {
-  Attributes, ChangeEvent, Children, CounterHandle, DeltaOp, Expand, Handle, ListHandle, MapHandle, MarkChange, RegisterHandle,
+  Attributes, Blame, ChangeEvent, Children, CounterHandle, DeltaOp, Expand, Handle, ListHandle, MapHandle, MarkChange, RegisterHandle,
   Scalar, SetHandle, Snapshot, Splice, TextEvent, TextHandle, Unsubscribe, Value,
 } from "./types.js";
 import { pathName } from "./util.js";
@@ -55,6 +55,13 @@ abstract class View<K extends Kind, V> implements Handle<V> {
     this.host = host;
     this.#keys = keys;
     this.#anchor = anchor;
+  }
+
+  /** Who wrote the content of a text or list. */
+  protected blamed(): readonly Blame[] {
+    const node = this.node();
+    const handle = node && this.host.mirror.handleOf(node);
+    return handle === undefined || handle === null ? [] : this.host.blame(handle);
   }
 
   get path(): Keys {
@@ -191,6 +198,10 @@ export class TextView extends View<"text", string> implements TextHandle {
 
   splice(index: number, deleteLength: number, insert = ""): void {
     this.edit((draft) => draft.splice(index, deleteLength, insert));
+  }
+
+  blame(): readonly Blame[] {
+    return this.blamed();
   }
 
   append(text: string): void {
@@ -395,6 +406,10 @@ export class ListView<E> extends Outer<"list", readonly Snapshot<E>[], number> i
 
   get(index: number): Snapshot<E> | undefined {
     return this.read()[index];
+  }
+
+  blame(): readonly Blame[] {
+    return this.blamed();
   }
 
   push(...values: E[]): void {

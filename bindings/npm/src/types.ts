@@ -151,6 +151,71 @@ export interface Anchored {
   anchor(index: number, side?: "before" | "after"): Anchor;
 }
 
+/** How much of every replica's log is known: exclusive ends by replica id. What `doc.version` gives. */
+export interface Version {
+  readonly [replica: string]: number;
+}
+
+/** A step from one version to another. Apply them in order; a container inside reads as null, and is told by its own path. */
+export type Patch =
+  | readonly ["mapSet", path: PatchPath, key: string, value: Scalar]
+  | readonly ["mapDelete", path: PatchPath, key: string]
+  | readonly ["listInsert", path: PatchPath, index: number, values: readonly Scalar[]]
+  | readonly ["listDelete", path: PatchPath, index: number, length: number]
+  | readonly ["listSet", path: PatchPath, index: number, value: Scalar]
+  | readonly ["textSplice", path: PatchPath, index: number, deleted: number, insert: string]
+  | readonly ["counter", path: PatchPath, by: number | bigint]
+  | readonly ["register", path: PatchPath, value: Scalar]
+  | readonly ["setAdd" | "setRemove", path: PatchPath, value: Scalar];
+
+/** The keys and indexes that lead to a container at the newer of the two versions asked for. */
+export type PatchPath = readonly (string | number)[];
+
+/** A change in the history. */
+export interface ChangeInfo {
+  /** The replica that made it. */
+  readonly author: string;
+  /** The number of its first operation in its author's log, from 0. */
+  readonly seq: number;
+  /** How many operations it holds. */
+  readonly ops: number;
+  /** When it was made, by its author's clock. */
+  readonly time: Date;
+  /** The message that was given to `change`. */
+  readonly message: string | undefined;
+  /** The last operations of others' changes that it depends on, beyond those of its author's change before it. */
+  readonly deps: readonly { readonly author: string; readonly seq: number }[];
+}
+
+/** Who wrote a stretch of a text or list. Stretches follow each other without gaps. */
+export interface Blame {
+  /** How many UTF-16 units of a text, or elements of a list. */
+  readonly length: number;
+  readonly author: string;
+  readonly time: Date;
+  readonly message: string | undefined;
+}
+
+/** How a change is made. */
+export interface ChangeOptions {
+  /** Kept in the history. */
+  message?: string | undefined;
+  /** Whose edit it is: only the undo manager of this origin undoes it. Default: `""`. */
+  origin?: string | undefined;
+}
+
+/** Undo and redo for the edits of one origin, made here. Everybody else's edits stay. */
+export interface UndoManager {
+  /** Takes back the last edit that still has an effect. Returns whether there was one. */
+  undo(): boolean;
+  /** Brings back what the last undo took away. Returns whether there was anything. */
+  redo(): boolean;
+  readonly canUndo: boolean;
+  readonly canRedo: boolean;
+  /** Where the user is, as JSON data of your own: set it before edits; after undo and redo it reads what was set then. */
+  cursor: Value;
+}
+
 /** What all handles have. A handle may be made before its container exists: writing makes it. */
 export interface Handle<V> {
   /** The keys that lead here. */
@@ -185,6 +250,8 @@ export interface TextHandle extends Handle<string>, Anchored {
   applyDelta(delta: readonly DeltaOp[], expand?: { readonly [key: string]: Expand }): void;
   /** What every change did, ours (`local`) and others'. Not called at once. */
   observe(listener: (event: TextEvent) => void): Unsubscribe;
+  /** Who wrote what. */
+  blame(): readonly Blame[];
   /** Keeps an input or textarea and this text equal in both directions, cursor and selection included. */
   bind(element: HTMLTextAreaElement | HTMLInputElement): Unsubscribe;
 }
@@ -223,6 +290,8 @@ export interface ListHandle<E = Value> extends Handle<readonly Snapshot<E>[]>, C
   delete(index: number, length?: number): void;
   /** Moves one element so that it ends up at index `to`. */
   move(from: number, to: number): void;
+  /** Who wrote what the elements read. */
+  blame(): readonly Blame[];
 }
 
 /** Values by key. */
@@ -256,9 +325,9 @@ export interface Doc<T> {
 
   /**
    * Edits the document: all of it or, if `edit` throws, nothing. `draft` is read and written like plain data.
-   * Returns what `edit` returns. Must not be asynchronous. `message` is kept in the history.
+   * Returns what `edit` returns. Must not be asynchronous. A string for options is the message.
    */
-  change<R>(edit: (draft: T) => R, message?: string): R;
+  change<R>(edit: (draft: T) => R, options?: string | ChangeOptions): R;
 
   /** Calls `listener` at once with the value, and again after every change. */
   subscribe(listener: (value: Snapshot<T>, event: ChangeEvent) => void): Unsubscribe;
@@ -290,8 +359,19 @@ export interface Doc<T> {
   /** `true` cuts the relay and the other tabs, `false` connects again. Edits go on either way. */
   offline(on: boolean): void;
 
-  /** How much of every replica's log is here: exclusive ends by replica id. */
-  readonly version: { readonly [replica: string]: number };
+  /**
+   * What undoes the edits of an origin (default `""`: handles, and changes that name none) from the first call on.
+   * Edits within `mergeMs` (500) of each other are undone together; the first call decides.
+   */
+  undoManager(options?: { origin?: string | undefined; mergeMs?: number | undefined }): UndoManager;
+  /** How much of every replica's log is here. */
+  readonly version: Version;
+  /** The value at an older version. */
+  checkout(version: Version): Snapshot<T>;
+  /** What turns the value at version `from` into the value at version `to`, whichever is older. */
+  diff(from: Version, to: Version): readonly Patch[];
+  /** All changes, each behind those that it depends on. */
+  history(): readonly ChangeInfo[];
   /** The document as plain JSON data, a copy of its own. */
   json(): unknown;
   /** The whole document, history included, as bytes that `open` documents can `import` and `load` reads. */

@@ -8,6 +8,7 @@ pub mod command;
 mod decode;
 mod effects;
 mod fail;
+mod history;
 mod replica;
 mod slots;
 mod view;

@@ -11,7 +11,7 @@ use selvedge::doc::{Anchor, Metric, PathItem, Side};
 use selvedge::graph::Logs;
 use selvedge::op::{Batch, Segment, put_frame};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
-use selvedge::{Doc, DocName, Handle, ReplicaId, Value, VersionVector};
+use selvedge::{Doc, DocName, Handle, ReplicaId, Transaction, UndoManager, Value, VersionVector};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -28,9 +28,11 @@ pub struct Replica {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     name: DocName,
-    doc: Doc,
+    pub(crate) doc: Doc,
+    /// By the origin of the edits that they undo.
+    pub(crate) undo: Vec<(String, UndoManager)>,
     engine: Engine,
     view: View,
     /// Whether everything that the records held is in the document.
@@ -60,7 +62,7 @@ impl Replica {
         let mut engine = Engine::new(Config::client());
         let state = DocState { logs: doc.log_states() };
         engine.handle(millis(clock), Input::Opened { doc: name.clone(), state, presence_owner: Some(id) });
-        Ok(Self { inner: RefCell::new(Inner { name, doc, engine, view: View::default(), whole }) })
+        Ok(Self { inner: RefCell::new(Inner { name, doc, undo: Vec::new(), engine, view: View::default(), whole }) })
     }
 
     /// Tells the document the time of day.
@@ -69,10 +71,20 @@ impl Replica {
         self.tell(|inner| inner.doc.set_now(millis(now)))
     }
 
-    /// All of the commands, as one transaction.
-    pub fn apply(&self, commands: &Array) -> Result<(), JsValue> {
+    /// All of the commands, as one transaction, to be undone with others of its origin. `cursor` is where the user was.
+    pub fn apply(&self, commands: &Array, origin: &str, cursor: String) -> Result<(), JsValue> {
         let commands = decode::commands(commands)?;
-        self.with(|inner| inner.doc.change(|tx| command::apply(tx, &commands)).map_err(edit_error))
+        let edit = |tx: &mut Transaction<'_>| command::apply(tx, &commands);
+        self.with(|inner| {
+            let edited = match inner.undo.iter_mut().find(|(known, _)| known == origin) {
+                Some((_, undo)) => {
+                    undo.set_cursor(cursor.into_bytes());
+                    undo.change(&mut inner.doc, edit)
+                }
+                None => inner.doc.change(edit),
+            };
+            edited.map_err(edit_error)
+        })
     }
 
     /// Ends the current change; the message is kept with it.
@@ -269,14 +281,14 @@ impl Replica {
 }
 
 impl Replica {
-    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, JsValue>) -> Result<T, JsValue> {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, JsValue>) -> Result<T, JsValue> {
         let mut inner = self.inner.try_borrow_mut().map_err(|_| {
             fail("panic", "this document object is unusable since an earlier bug in Selvedge; open the document again")
         })?;
         work(&mut inner)
     }
 
-    fn tell(&self, work: impl FnOnce(&mut Inner)) -> Result<(), JsValue> {
+    pub(crate) fn tell(&self, work: impl FnOnce(&mut Inner)) -> Result<(), JsValue> {
         self.with(|inner| {
             work(inner);
             Ok(())
@@ -370,6 +382,6 @@ fn in_causal_order(batch: &Batch, before: &VersionVector, now: &VersionVector) -
 }
 
 /// A count of milliseconds or a number of ours, as JavaScript passes it.
-fn millis(number: f64) -> u64 {
+pub(crate) fn millis(number: f64) -> u64 {
     number as u64
 }

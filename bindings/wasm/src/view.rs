@@ -274,7 +274,7 @@ fn note_above(doc: &Doc, patch: &Patch, keys: &mut BTreeSet<(Handle, String)>) {
     }
 }
 
-fn patch_value(value: Option<&PatchValue>) -> JsValue {
+pub(crate) fn patch_value(value: Option<&PatchValue>) -> JsValue {
     use selvedge::Value;
     let value = match value {
         None | Some(PatchValue::Null | PatchValue::Container { .. }) => Value::Null,

@@ -179,6 +179,18 @@ impl Containers {
         kinds.flat_map(|kinds| kinds.iter().map(|(_, handle)| *handle)).collect()
     }
 
+    /// The same containers, empty, for a replay behind which texts know who wrote what.
+    pub(crate) fn emptied(&self) -> Self {
+        let all = self.all.iter().map(|container| Container {
+            spot: container.spot.clone(),
+            content: Content::new(container.kind, true),
+            named: container.named.clone(),
+            in_elements: container.in_elements.clone(),
+            ..*container
+        });
+        Self { all: all.collect(), tracked: true, recent: self.recent, ..Self::new() }
+    }
+
     /// Whether texts know who wrote what.
     pub(crate) fn is_tracked(&self) -> bool {
         self.tracked

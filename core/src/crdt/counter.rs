@@ -2,6 +2,7 @@
 
 use super::{Context, Event, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_i64, put_u64};
+use crate::graph::Dot;
 
 /// One author's increments.
 #[derive(Clone, Debug)]
@@ -72,6 +73,12 @@ impl CounterState {
             self.authors.push(Author { log, live });
         }
         Ok(())
+    }
+
+    /// The increments that no reset has seen.
+    pub(crate) fn increments(&self) -> impl Iterator<Item = (Dot, i64)> {
+        let all = self.authors.iter().flat_map(|author| author.live.iter().map(|live| (author.log, live)));
+        all.map(|(log, (seq, by))| (Dot { log, seq: *seq }, *by))
     }
 
     /// The sum, modulo 2⁶⁴.

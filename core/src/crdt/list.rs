@@ -239,14 +239,28 @@ impl ListState {
         Ok(())
     }
 
-    fn element_of(&self, slot: Dot) -> Dot {
+    /// The element that a slot belongs to.
+    pub(crate) fn element_of(&self, slot: Dot) -> Dot {
         self.moved.get(&slot).copied().unwrap_or(slot)
     }
 
-    fn shown_slot(&self, element: Dot) -> Option<Dot> {
+    /// The slot in which an element is shown, if it is.
+    pub(crate) fn shown_slot(&self, element: Dot) -> Option<Dot> {
         let entry = self.elements.get(&element)?;
         let alive = entry.slots.iter().filter(|slot| !self.sequence.is_deleted(slot.dot));
-        if entry.slots.is_empty() { Some(element) } else { alive.max().map(|slot| slot.dot) }
+        let only = (entry.slots.is_empty() && !self.sequence.is_deleted(element)).then_some(element);
+        alive.max().map(|slot| slot.dot).or(only)
+    }
+
+    /// The slot in which an element would be shown without this one.
+    pub(crate) fn other_slot(&self, element: Dot, slot: Dot) -> Option<Dot> {
+        let others = self.elements.get(&element)?.slots.iter().filter(|other| other.dot != slot);
+        others.filter(|other| !self.sequence.is_deleted(other.dot)).max().map(|other| other.dot)
+    }
+
+    /// The slots.
+    pub(crate) fn sequence(&self) -> &Sequence {
+        &self.sequence
     }
 
     /// Number of elements shown.
@@ -310,13 +324,26 @@ impl ListState {
         }
     }
 
-    /// The position of one slot of an element that is not deleted, for an operation that has seen everything.
+    /// The position of one slot of an element that is not deleted, for an operation that has seen everything. The slot
+    /// that is shown comes last, so that deleting one after the other leaves it for last.
     pub(crate) fn slot_position(&mut self, element: Dot) -> Option<u32> {
         self.sequence.prepare(&Past::everything());
         let entry = self.elements.get(&element)?;
-        let slots = entry.slots.iter().map(|slot| slot.dot);
-        let only = entry.slots.is_empty().then_some(element);
-        let alive = slots.chain(only).find(|slot| !self.sequence.is_deleted(*slot));
-        alive.map(|slot| self.sequence.prepared_position(slot))
+        let slots = entry.slots.iter().filter(|slot| !self.sequence.is_deleted(slot.dot));
+        let lowest = slots.min().map(|slot| slot.dot);
+        let only = (entry.slots.is_empty() && !self.sequence.is_deleted(element)).then_some(element);
+        lowest.or(only).map(|slot| self.sequence.prepared_position(slot))
+    }
+
+    /// The position of a slot that is not deleted, for an operation that has seen everything.
+    pub(crate) fn slot_place(&mut self, slot: Dot) -> u32 {
+        self.sequence.prepare(&Past::everything());
+        self.sequence.prepared_position(slot)
+    }
+
+    /// The slot at a position that an operation has which has seen everything.
+    pub(crate) fn slot_at(&mut self, pos: u32) -> Option<Dot> {
+        self.sequence.prepare(&Past::everything());
+        self.sequence.prepared_element(pos)
     }
 }

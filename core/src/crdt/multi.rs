@@ -64,6 +64,11 @@ impl MultiValue {
         self.entries.first().map(|entry| &entry.value)
     }
 
+    /// All concurrent values with the operations that wrote them, the winner first.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (Dot, &Value)> {
+        self.entries.iter().map(|entry| (entry.dot, &entry.value))
+    }
+
     /// All concurrent values, the winner first.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
         self.entries.iter().map(|entry| &entry.value)

@@ -9,6 +9,7 @@
 
 mod bound;
 mod history;
+mod lookup;
 mod run;
 mod tree;
 
@@ -269,6 +270,15 @@ impl Sequence {
             return None;
         }
         let (at, _) = self.tree.find(Count::View, view);
+        self.tree.run(at).map(|run| run.dot.plus(at.offset))
+    }
+
+    /// The element at a position of the prepare version.
+    pub(crate) fn prepared_element(&self, pos: u32) -> Option<Dot> {
+        if pos >= self.prepared_len() {
+            return None;
+        }
+        let (at, _) = self.tree.find(Count::Prepare, pos);
         self.tree.run(at).map(|run| run.dot.plus(at.offset))
     }
 

@@ -53,6 +53,11 @@ impl SetState {
         self.values.contains_key(value)
     }
 
+    /// The additions of a value that count.
+    pub(crate) fn additions(&self, value: &Value) -> &[Dot] {
+        self.values.get(value).map_or(&[], SmallVec::as_slice)
+    }
+
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
         self.values.keys()
     }

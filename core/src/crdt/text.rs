@@ -119,6 +119,18 @@ impl TextState {
         Ok(())
     }
 
+    /// The characters, for somebody who does not need the rest any more.
+    pub(crate) fn rope_mut(&mut self) -> &mut Rope {
+        &mut self.rope
+    }
+
+    /// Which operation wrote what, caught up; `None` before the history was replayed for it.
+    pub(crate) fn sequence(&mut self, logs: &Logs) -> Option<&Sequence> {
+        let ids = self.ids.as_mut()?;
+        ids.catch_up(logs);
+        Some(&ids.sequence)
+    }
+
     /// Whether an operation with this past has seen everything that happened to this text.
     #[inline]
     fn is_seen_by(&self, past: &Past) -> bool {

@@ -208,7 +208,8 @@ impl Doc {
         }
     }
 
-    fn changes_in_order(&self) -> Vec<LoggedChange> {
+    /// Every sealed change, in the order in which they were applied.
+    pub(super) fn changes_in_order(&self) -> Vec<LoggedChange> {
         let mut replays: Vec<_> = (0..self.logs.len() as u32).map(|log| self.logs.replay(log)).collect();
         let mut changes = Vec::new();
         for (log, count) in &self.order {
@@ -218,7 +219,7 @@ impl Doc {
     }
 }
 
-fn op_id(logs: &Logs, dot: Dot) -> OpId {
+pub(super) fn op_id(logs: &Logs, dot: Dot) -> OpId {
     OpId { replica: logs.replica(dot.log), seq: u64::from(dot.seq) }
 }
 

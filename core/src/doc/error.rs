@@ -93,6 +93,9 @@ pub enum EditError {
     /// Somebody wrote a change with this replica's id that cannot be read: nothing that follows it can be either.
     #[error("this replica's log holds a change that cannot be read; open the document with a fresh replica id")]
     LogUnreadable,
+    /// An undo manager was used with another document than the one it was made for.
+    #[error("this undo manager belongs to another document; make one for this document")]
+    OtherDocument,
     /// The caller's own reason to give up a transaction.
     #[error("{0}")]
     Cancelled(String),

@@ -240,7 +240,7 @@ impl Doc {
         Some(path)
     }
 
-    fn patch_kind(&self, event: Event) -> PatchKind {
+    pub(super) fn patch_kind(&self, event: Event) -> PatchKind {
         let id = |dot: Option<Dot>| dot.map(|dot| self.op_id(dot));
         match event {
             Event::MapSet { key, value } => PatchKind::MapSet { key, value: value.map(Into::into) },

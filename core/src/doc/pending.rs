@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Doc, EditError, OWN};
-use crate::clock::Hlc;
+use crate::clock::{Clock, Hlc};
 use crate::crdt::{Applied, Context, Extent, Handle, Place};
 use crate::graph::{Dot, Past};
 use crate::op::{
@@ -54,6 +54,7 @@ pub(super) struct Mark {
     names: NamesMark,
     mentions: usize,
     events: usize,
+    clock: Clock,
 }
 
 impl Doc {
@@ -63,6 +64,13 @@ impl Doc {
         if self.pending.is_none() {
             self.start_pending();
         }
+    }
+
+    /// The operation that is pushed next.
+    pub(super) fn next_dot(&mut self) -> Dot {
+        self.open_pending();
+        let first = self.pending.as_ref().map_or(Dot::NONE, |pending| pending.first);
+        first.plus(self.draft.ops())
     }
 
     fn start_pending(&mut self) {
@@ -91,6 +99,7 @@ impl Doc {
             body: self.pending.as_ref().map(|_| self.draft.mark()),
             mentions: self.pending.as_ref().map_or(0, |pending| pending.mentions),
             events: self.containers.events_len(),
+            clock: self.clock.clone(),
         }
     }
 
@@ -105,7 +114,7 @@ impl Doc {
                 self.draft.reset(body);
                 pending.mentions = mark.mentions;
             }
-            None => self.pending = None,
+            None => (self.pending, self.clock) = (None, mark.clock.clone()),
         }
         if undone > 0 {
             self.containers.truncate_events(mark.events);
@@ -128,6 +137,11 @@ impl Doc {
             && pending.has_room(&self.draft, text.len(), extent.chars)
         {
             let dot = pending.first.plus(self.draft.ops());
+            if self.recording.is_some() {
+                let step = self.step(handle, &OpRun::TextInsert { pos, chars: extent.chars, text }, None);
+                self.record(step);
+            }
+            let names = &mut self.names[OWN as usize];
             self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
             self.containers.type_text(handle, dot, pos, text, extent, &self.logs);
             return Ok(());
@@ -144,6 +158,11 @@ impl Doc {
             && pending.has_room(&self.draft, 0, len)
         {
             let dot = pending.first.plus(self.draft.ops());
+            if self.recording.is_some() {
+                let step = self.step(handle, &OpRun::Delete { pos, len, backward: false }, None);
+                self.record(step);
+            }
+            let names = &mut self.names[OWN as usize];
             self.draft.push_delete(&mut names.log, index, pos, len);
             self.containers.erase_text(handle, dot, pos, len, &self.logs);
             return Ok(());
@@ -167,6 +186,7 @@ impl Doc {
                 self.own_index(handle)
             }
         };
+        let step = self.step(handle, &run, named.first().copied());
         for (element, dot) in run.elements_mut().into_iter().zip(named) {
             *element = self.own_element(*dot);
         }
@@ -184,6 +204,7 @@ impl Doc {
         let applied = self.containers.apply(&context, handle, run, element);
         debug_assert_eq!(applied, Applied::Done, "an edit was not checked before it was pushed");
         self.containers.settle();
+        self.record(step);
         Ok(dot)
     }
 

@@ -90,6 +90,14 @@ impl Log {
         self.frames.len() - change.len()..self.frames.len()
     }
 
+    /// Reads a change against the head and adds it.
+    pub(super) fn append(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
+        let header = self.head.read(change)?;
+        self.starts.push((header.first_seq as u32, self.frames.len() as u32));
+        put_frame(&mut self.frames, change);
+        Ok(header)
+    }
+
     /// Takes in the frames of changes that are then read one by one (`read_next`). Returns where they start.
     pub(super) fn append_frames(&mut self, frames: &[u8]) -> usize {
         let start = self.frames.len();

@@ -3,11 +3,14 @@
 //! Always holds: `append` either fails and changes nothing, or adds every change that can be added; what arrived before
 //! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
 
+mod cut;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
+pub use self::cut::VersionError;
 use super::Dot;
 use super::log::Log;
 use crate::codec::{DecodeError, DecodeErrorKind};

@@ -1,11 +1,14 @@
 //! `World`: the replicas of a script, their mailboxes and clocks, and what happens to them.
 //!
 //! Every step checks what must hold at once: an update of ours is never refused, none of our operations is invalid, a
-//! failed transaction leaves no trace, and views follow their documents by patches alone.
+//! failed transaction leaves no trace, and views follow their documents by patches alone. What is done with history is in
+//! `past`.
+
+mod past;
 
 use selvedge::doc::{Anchor, Position, Side};
 use selvedge::op::{Batch, Segment, put_frame};
-use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, VersionVector};
+use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, UndoManager, VersionVector};
 use serde_json::{Value as Json, json};
 
 use super::{Action, Edit, Failure, Script, edit};
@@ -16,7 +19,10 @@ use crate::view::View;
 pub struct Replica {
     /// Its document.
     pub doc: Doc,
+    /// What undoes its edits.
+    pub undo: UndoManager,
     view: View,
+    past: Vec<(VersionVector, Json)>,
     mail: Vec<Batch>,
 }
 
@@ -41,7 +47,7 @@ impl Replica {
     fn new(mut doc: Doc) -> Self {
         doc.record_patches(true);
         let view = View::of(&doc);
-        Self { doc, view, mail: Vec::new() }
+        Self { undo: UndoManager::new(&doc), doc, view, past: Vec::new(), mail: Vec::new() }
     }
 
     /// Takes in a batch that a replica of the same script made.
@@ -78,7 +84,7 @@ impl Replica {
     }
 
     fn edit(&mut self, edits: &[Edit]) -> Outcome {
-        let edited = self.doc.change(|tx| edits.iter().try_for_each(|edit| edit::apply(tx, edit)));
+        let edited = self.undo.change(&mut self.doc, |tx| edits.iter().try_for_each(|edit| edit::apply(tx, edit)));
         match edited {
             Ok(()) | Err(EditError::TooDeep(_) | EditError::TakenBack(_)) => Ok(()),
             Err(error) => Err(told("an edit was refused", error)),
@@ -89,7 +95,7 @@ impl Replica {
         self.follow()?;
         let before = self.doc.to_json();
         let version = (edits.len() % 2 == 1).then(|| self.doc.version());
-        let failed = self.doc.change(|tx| {
+        let failed = self.undo.change(&mut self.doc, |tx| {
             edits.iter().try_for_each(|edit| edit::apply(tx, edit))?;
             edit::fail(tx, how)
         });
@@ -206,6 +212,16 @@ impl World {
                 Ok(())
             }
             Action::Init { replica, content } => self.replica(*replica).init(*content),
+            Action::Undo { replica } => self.replica(*replica).undo(),
+            Action::Redo { replica } => {
+                let replica = self.replica(*replica);
+                replica.undo.redo(&mut replica.doc).map(drop).map_err(|error| told("a redo was refused", error))
+            }
+            Action::Visit { replica, a, b } => self.replica(*replica).visit(*a, *b),
+            Action::Fork { replica, at, edits } => {
+                let id = self.fresh_id();
+                self.replica(*replica).fork(*at, edits, id)
+            }
         }
     }
 
@@ -242,8 +258,8 @@ impl World {
         if loaded.to_json() != replica.doc.to_json() || loaded.version() != replica.doc.version() {
             return Err(format!("saved {}, loaded {}", replica.doc.to_json(), loaded.to_json()));
         }
-        let mail = std::mem::take(&mut replica.mail);
-        *replica = Replica { mail, ..Replica::new(loaded) };
+        let (mail, past) = (std::mem::take(&mut replica.mail), std::mem::take(&mut replica.past));
+        *replica = Replica { mail, past, ..Replica::new(loaded) };
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use selvedge::OpId;
+use selvedge::{OpId, ReplicaId};
 
 use super::history::Seen;
 
@@ -54,6 +54,15 @@ impl Sequence {
 
     pub(super) fn is_deleted(&self, item: OpId) -> bool {
         self.deletions.contains_key(&item)
+    }
+
+    /// Hides what one replica inserted, and shows what only it deleted.
+    pub(super) fn forget(&mut self, replica: ReplicaId) {
+        self.deletions.values_mut().for_each(|by| by.retain(|op| op.replica != replica));
+        self.deletions.retain(|_, by| !by.is_empty());
+        for item in self.items.keys().flatten().filter(|item| item.replica == replica) {
+            self.deletions.insert(*item, vec![*item]);
+        }
     }
 
     /// The items that somebody who has seen this much sees, in order.

@@ -80,7 +80,7 @@ test("the script makes the same bytes as natively", () => {
     if ("at" in step) {
       const core = cores[step.at]!;
       core.setNow(step.now);
-      core.apply(decode(step.commands) as Command[]);
+      core.apply(decode(step.commands) as Command[], "", "");
       if (step.message !== undefined) core.commit(step.message);
       updates.push(...keep(step.at).map(hex));
     } else {
@@ -111,7 +111,7 @@ function asJson(value: unknown): unknown {
 
 test("records that are damaged are named, and nothing opens", () => {
   const core = make("11".repeat(16));
-  core.apply([["textSplice", ["t", 2], 0, 0, "text"]]);
+  core.apply([["textSplice", ["t", 2], 0, 0, "text"]], "", "");
   const [record] = handOver(core) as [Uint8Array];
   for (let cut = 1; cut < record.length; cut++) {
     assert.throws(() => make("22".repeat(16), [record, record.slice(0, cut)]), { code: "malformed", message: /record script\/1/ });
@@ -120,7 +120,7 @@ test("records that are damaged are named, and nothing opens", () => {
 
 test("what this package never says is refused, changes nothing and breaks nothing", () => {
   const core = make("11".repeat(16));
-  core.apply([["listInsert", ["l", 1], 0, [1, 2]], ["textSplice", ["t", 2], 0, 0, "a\u{1f642}"]]);
+  core.apply([["listInsert", ["l", 1], 0, [1, 2]], ["textSplice", ["t", 2], 0, 0, "a\u{1f642}"]], "", "");
   const before = hex(core.save());
   const bad: unknown[] = [
     [["no such thing", []]], [["mapSet"]], [["mapSet", "x", "k", 1]], [["listDelete", ["l", 1], 1, 5]], [["listDelete", ["l", 1], -1, 1]],
@@ -129,7 +129,7 @@ test("what this package never says is refused, changes nothing and breaks nothin
     [["mapSet", [], "k", Symbol("s")]], [["mapSet", [], "k", undefined]], [["mapSet", [], "k", 2n ** 64n]], [["listSet", ["l", 0], 0, 1]],
     [["listInsert", ["l", 1], 0, [7]], ["listDelete", ["l", 1], 0, 9]],
   ];
-  bad.forEach((commands, i) => assert.throws(() => core.apply(commands as Command[]), SelvedgeError, `number ${i}`));
+  bad.forEach((commands, i) => assert.throws(() => core.apply(commands as Command[], "", ""), SelvedgeError, `number ${i}`));
   assert.equal(hex(core.save()), before);
   core.received(0, 99, new Uint8Array([1, 2, 3]));
   core.persisted(0, 99);
@@ -137,7 +137,7 @@ test("what this package never says is refused, changes nothing and breaks nothin
   core.connected(0, 1, false, false, undefined);
   core.received(0, 1, new Uint8Array([255, 255]));
   assert.ok(core.effects(0).some((effect) => effect.type === "close" && effect.conn === 1));
-  core.apply([["listInsert", ["l", 1], 2, [3]]]);
+  core.apply([["listInsert", ["l", 1], 2, [3]]], "", "");
   assert.deepEqual(new Mirror(core.view()).root.snapshot(), { l: [1, 2, 3], t: "a\u{1f642}" });
 });
 

@@ -16,20 +16,32 @@ pub(super) enum Deed {
     Delete { target: Dot, backward: bool },
 }
 
+/// Consecutive operations that did one thing.
 #[derive(Clone, Copy, Debug)]
-struct Record {
-    seq: u32,
-    len: u32,
-    deed: Deed,
+pub(super) struct Record {
+    pub(super) seq: u32,
+    pub(super) len: u32,
+    pub(super) deed: Deed,
+}
+
+impl Record {
+    /// The first of the elements that operations `start .. start + len` concern.
+    pub(super) fn target(&self, log: u32, start: u32, len: u32) -> Dot {
+        match self.deed {
+            Deed::Insert => Dot { log, seq: start },
+            Deed::Delete { target, backward: false } => target.plus(start - self.seq),
+            Deed::Delete { target, backward: true } => target.minus(start - self.seq + len - 1),
+        }
+    }
 }
 
 /// One author's part.
 #[derive(Clone, Debug)]
-struct Author {
-    log: u32,
+pub(super) struct Author {
+    pub(super) log: u32,
     /// Exclusive end of the author's operations that count at the prepare version.
     prepared: u32,
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
 }
 
 impl Author {
@@ -48,7 +60,7 @@ pub(super) struct Shift {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    authors: SmallVec<[Author; 2]>,
+    pub(super) authors: SmallVec<[Author; 2]>,
 }
 
 impl History {
@@ -84,20 +96,11 @@ impl History {
             for record in author.records[first..].iter().take_while(|record| record.seq < to) {
                 let start = from.max(record.seq);
                 let len = to.min(record.seq + record.len) - start;
-                shifts.push(Shift { first: target(author.log, record, start, len), len, forward });
+                shifts.push(Shift { first: record.target(author.log, start, len), len, forward });
             }
             author.prepared = wanted;
         }
         shifts
-    }
-}
-
-/// The first of the elements that operations `start .. start + len` of a record concern.
-fn target(log: u32, record: &Record, start: u32, len: u32) -> Dot {
-    match record.deed {
-        Deed::Insert => Dot { log, seq: start },
-        Deed::Delete { target, backward: false } => target.plus(start - record.seq),
-        Deed::Delete { target, backward: true } => target.minus(start - record.seq + len - 1),
     }
 }
 

@@ -101,7 +101,8 @@ impl ListMut<'_> {
         Ok(())
     }
 
-    fn delete_slots(&mut self, element: Dot) -> Result<(), EditError> {
+    /// Deletes all slots of an element.
+    pub(in crate::doc) fn delete_slots(&mut self, element: Dot) -> Result<(), EditError> {
         while let Some(pos) = self.state().slot_position(element) {
             self.doc.push_op(self.handle, OpRun::Delete { pos, len: 1, backward: false })?;
         }

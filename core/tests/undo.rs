@@ -1,0 +1,314 @@
+//! Undo and redo, type by type: what comes back, what stays away, and what others wrote in the meantime. Bug class F.
+
+use selvedge::{ContainerKind, Doc, EditError, ReplicaId, Transaction, UndoManager, VersionVector};
+use serde_json::{Value as Json, json};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// A document with an undo manager, and another replica's copy.
+struct Pair {
+    doc: Doc,
+    undo: UndoManager,
+    other: Doc,
+}
+
+impl Pair {
+    /// Both copies hold what the other replica has written.
+    fn new(base: impl FnOnce(&mut Transaction<'_>) -> Result<(), EditError>) -> Result<Self, EditError> {
+        let (mut doc, mut other) = (Doc::new(ReplicaId::from(1)), Doc::new(ReplicaId::from(2)));
+        other.change(base)?;
+        doc.import(&other.export_since(&VersionVector::new())).expect("an update of ours");
+        Ok(Self { undo: UndoManager::new(&doc), doc, other })
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), EditError>) -> Result<(), EditError> {
+        self.undo.change(&mut self.doc, edit)
+    }
+
+    fn sync(&mut self) {
+        let (mine, theirs) = (self.doc.version(), self.other.version());
+        let from_here = self.doc.export_since(&theirs);
+        self.doc.import(&self.other.export_since(&mine)).expect("an update of ours");
+        self.other.import(&from_here).expect("an update of ours");
+        assert_eq!(self.doc.to_json(), self.other.to_json());
+    }
+
+    /// Undoes everything, redoes it and undoes it again; the JSON after the undo and after the redo.
+    fn back_and_forth(&mut self) -> Result<(Json, Json), EditError> {
+        let before = self.doc.to_json();
+        let mut states = Vec::new();
+        while self.undo.undo(&mut self.doc)?.is_some() {
+            states.push(self.doc.to_json());
+        }
+        let undone = self.doc.to_json();
+        for state in states.iter().rev().skip(1).chain([&before]) {
+            assert!(self.undo.redo(&mut self.doc)?.is_some());
+            assert_eq!(self.doc.to_json(), *state, "redone");
+        }
+        assert!(!self.undo.can_redo());
+        for state in &states {
+            assert!(self.undo.undo(&mut self.doc)?.is_some());
+            assert_eq!(self.doc.to_json(), *state, "undone once more");
+        }
+        self.sync();
+        Ok((undone, before))
+    }
+}
+
+#[test]
+fn a_text_keeps_what_others_wrote_and_deleted() -> Outcome {
+    let mut pair = Pair::new(|tx| tx.text("t").push_str("one two three"))?;
+    pair.edit(|tx| tx.text("t").insert(4, "big "))?;
+    pair.edit(|tx| tx.text("t").delete(0, 4))?;
+    pair.edit(|tx| tx.text("t").push_str("!"))?;
+    pair.other.change(|tx| {
+        tx.text("t").insert(2, "XX")?;
+        tx.text("t").delete(0, 1)?;
+        tx.text("t").push_str("?")
+    })?;
+    pair.sync();
+    let (undone, _) = pair.back_and_forth()?;
+    assert_eq!(undone, json!({ "t": "nXXe two three?" }));
+    Ok(())
+}
+
+#[test]
+fn neighbours_deleted_one_by_one_come_back_in_order() -> Outcome {
+    for order in [[0, 0, 0, 0], [3, 2, 1, 0], [1, 1, 0, 0], [2, 0, 1, 0], [0, 2, 1, 0]] {
+        let mut pair = Pair::new(|tx| {
+            tx.list("l").insert_all(0, "abcd".chars().map(|c| c.to_string().into()).collect())?;
+            tx.text("t").push_str("abcd")
+        })?;
+        for at in order {
+            pair.edit(|tx| {
+                tx.text("t").delete(at, 1)?;
+                tx.list("l").delete(at, 1)
+            })?;
+        }
+        let (undone, gone) = pair.back_and_forth()?;
+        assert_eq!(undone, json!({ "l": ["a", "b", "c", "d"], "t": "abcd" }), "{order:?}");
+        assert_eq!(gone, json!({}));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_typed_is_found_after_it_was_deleted_and_came_back() -> Outcome {
+    let mut pair = Pair::new(|tx| tx.text("t").push_str("<>"))?;
+    pair.edit(|tx| tx.text("t").insert(1, "abc"))?;
+    pair.edit(|tx| tx.text("t").delete(2, 1))?;
+    pair.edit(|tx| tx.text("t").delete(0, 3))?;
+    assert_eq!(pair.doc.text("t").to_string(), ">");
+    let (undone, _) = pair.back_and_forth()?;
+    assert_eq!(undone, json!({ "t": "<>" }));
+    Ok(())
+}
+
+#[test]
+fn what_two_people_deleted_stays_deleted() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        tx.list("l").insert_all(0, vec![1.into(), 2.into()])?;
+        tx.text("t").push_str("ab")
+    })?;
+    pair.edit(|tx| {
+        tx.list("l").delete(0, 2)?;
+        tx.text("t").delete(0, 2)
+    })?;
+    pair.other.change(|tx| {
+        tx.list("l").delete(0, 1)?;
+        tx.text("t").delete(0, 1)
+    })?;
+    pair.sync();
+    pair.undo.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.to_json(), json!({ "l": [2], "t": "b" }));
+    Ok(())
+}
+
+#[test]
+fn list_elements_come_back_as_themselves() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        let mut list = tx.list("l");
+        list.insert_all(0, vec!["a".into(), "b".into(), "c".into()])?;
+        list.insert_container(1, ContainerKind::Map)?;
+        list.map(1)?.set("k", 1)
+    })?;
+    pair.edit(|tx| tx.list("l").move_to(0, 3))?;
+    pair.edit(|tx| tx.list("l").delete(0, 1))?;
+    pair.edit(|tx| tx.list("l").set(0, "B"))?;
+    pair.edit(|tx| tx.list("l").insert(0, "mine"))?;
+    // Somebody edits inside the map, which is deleted here, and replaces an element that was moved here.
+    pair.other.change(|tx| {
+        tx.list("l").map(1)?.set("k", 2)?;
+        tx.list("l").set(0, "A")
+    })?;
+    pair.sync();
+    let (undone, done) = pair.back_and_forth()?;
+    assert_eq!(done, json!({ "l": ["mine", "B", "c", "A"] }));
+    assert_eq!(undone, json!({ "l": ["A", { "k": 2 }, "b", "c"] }));
+    Ok(())
+}
+
+#[test]
+fn a_move_is_taken_back_unless_somebody_moved_on() -> Outcome {
+    let elements = || vec!["a".into(), "b".into(), "c".into()];
+    let mut pair = Pair::new(|tx| tx.list("l").insert_all(0, elements()))?;
+    pair.edit(|tx| tx.list("l").move_to(0, 2))?;
+    pair.sync();
+    pair.other.change(|tx| tx.list("l").move_to(2, 1))?;
+    pair.sync();
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, None);
+    assert_eq!(pair.doc.to_json(), json!({ "l": ["b", "a", "c"] }));
+
+    let mut pair = Pair::new(|tx| tx.list("l").insert_all(0, elements()))?;
+    pair.edit(|tx| tx.list("l").move_to(0, 2))?;
+    pair.sync();
+    pair.other.change(|tx| tx.list("l").delete(2, 1))?;
+    pair.sync();
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, None, "what somebody deleted behind the move stays deleted");
+
+    let mut pair = Pair::new(|tx| tx.list("l").insert_all(0, elements()))?;
+    pair.edit(|tx| tx.list("l").move_to(0, 2))?;
+    pair.other.change(|tx| tx.list("l").delete(0, 1))?;
+    pair.sync();
+    assert_eq!(pair.doc.to_json(), json!({ "l": ["b", "c", "a"] }));
+    let (undone, _) = pair.back_and_forth()?;
+    assert_eq!(undone, json!({ "l": ["b", "c"] }), "without the move, the deletion stands");
+    Ok(())
+}
+
+#[test]
+fn values_come_back_only_while_ours_is_read() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        tx.root().set("kept", "theirs")?;
+        tx.root().set("taken", "theirs")?;
+        tx.register("r").set("theirs")
+    })?;
+    pair.edit(|tx| {
+        for key in ["kept", "taken", "new"] {
+            tx.root().set(key, "mine")?;
+        }
+        tx.register("r").set("mine")
+    })?;
+    pair.edit(|tx| {
+        tx.root().delete("kept")?;
+        tx.root().set("new", "again")?;
+        tx.register("r").clear()
+    })?;
+    pair.sync();
+    pair.other.change(|tx| tx.root().set("taken", "later"))?;
+    pair.sync();
+    let (undone, done) = pair.back_and_forth()?;
+    assert_eq!(done, json!({ "new": "again", "taken": "later" }));
+    assert_eq!(undone, json!({ "kept": "theirs", "taken": "later", "r": "theirs" }));
+    Ok(())
+}
+
+#[test]
+fn of_two_values_written_at_once_the_other_remains() -> Outcome {
+    for ahead_ms in [1, 9] {
+        let mut pair = Pair::new(|tx| tx.root().set("k", "base"))?;
+        pair.doc.set_now(5_000);
+        pair.other.set_now(ahead_ms * 1_000);
+        pair.edit(|tx| tx.root().set("k", "mine"))?;
+        pair.other.change(|tx| tx.root().set("k", "theirs"))?;
+        pair.sync();
+        pair.undo.undo(&mut pair.doc)?;
+        assert_eq!(pair.doc.to_json(), json!({ "k": "theirs" }), "{ahead_ms}");
+    }
+    Ok(())
+}
+
+#[test]
+fn counters_and_sets_take_back_our_part() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        tx.counter("c").add(100)?;
+        tx.set("s").add("theirs")
+    })?;
+    pair.edit(|tx| {
+        tx.counter("c").add(5)?;
+        tx.set("s").add("mine")?;
+        tx.set("s").add("both")?;
+        tx.set("s").add("theirs")?;
+        tx.set("s").remove("theirs")
+    })?;
+    pair.edit(|tx| {
+        tx.counter("c").add(-1)?;
+        tx.set("s").remove("mine")
+    })?;
+    pair.other.change(|tx| {
+        tx.counter("c").add(10)?;
+        tx.set("s").add("both")
+    })?;
+    pair.sync();
+    let (undone, done) = pair.back_and_forth()?;
+    assert_eq!(done, json!({ "c": 114, "s": ["both"] }));
+    assert_eq!(undone, json!({ "c": 110, "s": ["both", "theirs"] }));
+    Ok(())
+}
+
+#[test]
+fn a_deleted_key_brings_back_what_was_under_it() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        let mut root = tx.root();
+        let mut deep = root.map("deep")?;
+        deep.text("t")?.push_str("words")?;
+        deep.counter("c")?.add(3)?;
+        deep.list("l")?.push("x")
+    })?;
+    pair.edit(|tx| tx.root().map("deep")?.counter("c")?.add(4))?;
+    pair.edit(|tx| tx.root().delete("deep"))?;
+    assert_eq!(pair.doc.to_json(), json!({}));
+    let (undone, _) = pair.back_and_forth()?;
+    assert_eq!(undone, json!({ "deep": { "t": "words", "c": 3, "l": ["x"] } }));
+    Ok(())
+}
+
+#[test]
+fn edits_close_in_time_are_undone_together() -> Outcome {
+    let mut pair = Pair::new(|_| Ok(()))?;
+    for (now_ms, letter) in [(10_000, "a"), (10_400, "b"), (10_899, "c"), (11_399, "d")] {
+        pair.doc.set_now(now_ms);
+        pair.undo.set_cursor(letter.into());
+        pair.edit(|tx| tx.text("t").push_str(letter))?;
+    }
+    pair.undo.set_cursor(b"end".to_vec());
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, Some(b"d".to_vec()));
+    assert_eq!(pair.doc.text("t").to_string(), "abc");
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, Some(b"a".to_vec()));
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, None);
+    assert_eq!(pair.undo.redo(&mut pair.doc)?, Some(b"d".to_vec()), "the cursor before that undo");
+    assert_eq!(pair.undo.redo(&mut pair.doc)?, Some(b"end".to_vec()));
+    assert_eq!(pair.doc.text("t").to_string(), "abcd");
+    // What was redone is not joined by the next edit, however soon; and that ends redoing.
+    pair.edit(|tx| tx.text("t").push_str("e"))?;
+    pair.undo.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.text("t").to_string(), "abcd");
+    pair.edit(|tx| tx.text("t").push_str("f"))?;
+    assert!(!pair.undo.can_redo());
+    pair.undo.set_merge_interval(0);
+    pair.edit(|tx| tx.text("t").push_str("g"))?;
+    pair.undo.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.text("t").to_string(), "abcdf");
+    Ok(())
+}
+
+#[test]
+fn only_what_went_through_the_manager_is_undone() -> Outcome {
+    let mut pair = Pair::new(|_| Ok(()))?;
+    let mut second = UndoManager::new(&pair.doc);
+    pair.edit(|tx| tx.text("t").push_str("one"))?;
+    second.change(&mut pair.doc, |tx| tx.text("t").push_str("two"))?;
+    pair.doc.change(|tx| tx.text("t").push_str("three"))?;
+    let failed: Result<(), _> = pair.undo.change(&mut pair.doc, |tx| {
+        tx.text("t").push_str("never")?;
+        Err(EditError::Cancelled("no".into()))
+    });
+    assert!(failed.is_err());
+    pair.undo.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.text("t").to_string(), "twothree");
+    second.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.text("t").to_string(), "three");
+    assert_eq!(pair.undo.undo(&mut pair.other), Err(EditError::OtherDocument));
+    assert_eq!(pair.undo.change(&mut pair.other, |_| Ok(())), Err(EditError::OtherDocument));
+    Ok(())
+}
