@@ -58,7 +58,7 @@ impl Room {
         if batch.ends().is_ok_and(|ends| ends.iter().all(knows)) {
             return Ok(());
         }
-        let appended = self.logs.append(batch).map_err(|error: DecodeError| error.to_string())?;
+        let appended = self.logs.append(batch).map_err(|error: DecodeError| error.to_string())?.unwrap_or_default();
         if let Some(fork) = appended.forks.first() {
             return Err(format!("there are two contents for operation {:?}", fork.at));
         }
