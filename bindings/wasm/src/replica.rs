@@ -205,12 +205,10 @@ impl Replica {
         self.with(|inner| {
             let found = inner.doc.resolve(&anchor);
             let path = found.and_then(|found| Some((found, inner.doc.path(found.container)?)));
-            Ok(path.map(|(found, path)| {
-                let keys = path.into_iter().map(|item| match item {
-                    PathItem::Key(key) => JsValue::from(key),
-                    PathItem::Index(index) => index.into(),
-                });
-                std::iter::once(JsValue::from_f64(found.utf16 as f64)).chain(keys).collect()
+            Ok(path.and_then(|(found, path)| {
+                let keys = path_keys(&path)?;
+                keys.unshift(&JsValue::from_f64(found.utf16 as f64));
+                Some(keys)
             }))
         })
     }

@@ -222,17 +222,21 @@ impl Containers {
     pub(crate) fn exists(&self, mut handle: Handle) -> bool {
         while handle != Handle::ROOT {
             let (parent, place) = self.place(handle);
-            let there = match (self.content(parent), place) {
-                (Content::List(list), Place::Element(dot)) => list.has(dot),
-                (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
-                _ => true,
-            };
-            if !there {
+            if !self.holds(parent, place) {
                 return false;
             }
             handle = parent;
         }
         true
+    }
+
+    /// Whether a container has the element or node that a place in it names.
+    fn holds(&self, parent: Handle, place: Place<'_>) -> bool {
+        match (self.content(parent), place) {
+            (Content::List(list), Place::Element(dot)) => list.has(dot),
+            (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
+            _ => true,
+        }
     }
 
     /// The handle with this number.
@@ -257,7 +261,12 @@ impl Containers {
 
     /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
     pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
-        self.child(parent, place, kind).or_else(|| self.make(parent, place, kind))
+        match self.child(parent, place, kind) {
+            // A replay keeps the handles: what is not there yet must not be found by them.
+            Some(_) if !self.holds(parent, place) => None,
+            Some(child) => Some(child),
+            None => self.make(parent, place, kind),
+        }
     }
 
     /// The container of this kind and name in the root map, made if there is none.
