@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use selvedge::codec::DecodeError;
-use selvedge::doc::{Anchor, Metric, PathItem, Side};
+use selvedge::doc::{Anchor, Metric, Side};
 use selvedge::graph::Logs;
 use selvedge::op::{Batch, Segment, put_frame};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
@@ -17,6 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::command::{self, Plain};
 use crate::fail::{decode_error, edit_error, fail, install_panic_hook, misuse};
+use crate::history::path_keys;
 use crate::view::{self, View};
 use crate::{decode, effects, slots};
 
