@@ -21,6 +21,27 @@ impl TreeState {
         }
     }
 
+    /// What leads from the tree that `a` shows to the one that `b` shows, told by a tree that knows all moves of both; it is
+    /// of no use afterwards. O(n log n).
+    pub(crate) fn turn(&mut self, a: &Self, b: &Self) -> Vec<Event> {
+        self.imitate(a, &mut None);
+        let mut events = Some(Vec::new());
+        self.imitate(b, &mut events);
+        events.unwrap_or_default()
+    }
+
+    /// Shows what another tree shows.
+    fn imitate(&mut self, other: &Self, events: &mut Option<Vec<Event>>) {
+        let nodes = TRASH + 1..self.nodes.len() as u32;
+        for node in nodes.clone() {
+            let shown = other.numbers.get(&self.node(node).dot).map_or(Spot::TRASH, |number| other.node(*number).shown);
+            let parent = if shown.parent == TRASH { None } else { self.number(other.dot(shown.parent)) };
+            let there = parent.map_or(Spot::TRASH, |parent| Spot { parent, ..shown });
+            self.nodes[node as usize].played = there;
+        }
+        self.show(nodes.collect(), events);
+    }
+
     /// Whether the node ends in the trash, and how deep. Notes it on the nodes climbed over, so that none is climbed twice.
     fn rank(&mut self, node: u32, climbed: &mut Vec<u32>) -> (bool, u32) {
         let (start, mut at) = (climbed.len(), node);
