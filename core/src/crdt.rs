@@ -42,4 +42,4 @@ pub(crate) use sequence::{Bound, Sequence};
 pub(crate) use state::{StateReader, StateWriter};
 pub(crate) use stretches::Stretches;
 pub(crate) use text::TextState;
-pub(crate) use tree::TreeState;
+pub(crate) use tree::{Standing, TreeState};

@@ -1,6 +1,6 @@
 //! History from the outside: older versions, differences, forks, blame, and which versions are refused.
 
-use selvedge::doc::{ChangeInfo, PatchKind, VersionError};
+use selvedge::doc::{ChangeInfo, Expand, PatchKind, PatchValue, VersionError};
 use selvedge::{Doc, OpId, ReplicaId, VersionVector};
 use serde_json::json;
 
@@ -131,5 +131,67 @@ fn changes_tell_who_when_and_why() -> Outcome {
     let list = a.list("l").handle().expect("made");
     let authors: Vec<_> = a.blame(list).into_iter().map(|run| (run.len, run.id.replica)).collect();
     assert_eq!(authors, [(1, b.replica()), (1, a.replica())]);
+    Ok(())
+}
+
+#[test]
+fn differences_of_every_kind_lead_from_one_version_to_the_other() -> Outcome {
+    let mut doc = doc(1);
+    let (a, b) = doc.change(|tx| {
+        tx.text("t").push_str("0123456789")?;
+        tx.text("t").mark(0..6, "bold", true, Expand::After)?;
+        tx.bounded_counter("n").increment(5)?;
+        tx.remove_wins_set("s").add(1)?;
+        let a = tx.tree("f").create(None, 0)?;
+        Ok((a, tx.tree("f").create(None, 1)?))
+    })?;
+    let before = doc.version();
+    let c = doc.change(|tx| {
+        tx.text("t").insert(0, "😀")?;
+        tx.text("t").mark(3..9, "bold", 2, Expand::After)?;
+        tx.bounded_counter("n").decrement(2)?;
+        tx.remove_wins_set("s").remove(1)?;
+        tx.tree("f").move_to(a, Some(b), 0)?;
+        tx.tree("f").create(Some(a), 0)
+    })?;
+    let now = doc.version();
+    let kinds = |patches: Vec<selvedge::Patch>| patches.into_iter().map(|patch| patch.kind).collect::<Vec<_>>();
+    let forward = kinds(doc.diff(&before, &now)?);
+    let marked = PatchKind::TextMark {
+        index: 3,
+        len: 6,
+        index_utf16: 4,
+        len_utf16: 6,
+        key: "bold".into(),
+        value: Some(PatchValue::Int(2)),
+    };
+    let wanted = [
+        PatchKind::TextInsert { index: 0, index_utf16: 0, text: "😀".into() },
+        marked,
+        PatchKind::Counter { by: -2 },
+        PatchKind::SetRemove { value: PatchValue::Int(1) },
+        PatchKind::TreeMove { node: a, parent: Some(b), index: 0 },
+        PatchKind::TreeCreate { node: c, parent: Some(a), index: 0 },
+    ];
+    assert_eq!(forward, wanted);
+    let back = kinds(doc.diff(&now, &before)?);
+    let unmark = |index, len, value: Option<bool>| PatchKind::TextMark {
+        index,
+        len,
+        index_utf16: index,
+        len_utf16: len,
+        key: "bold".into(),
+        value: value.map(PatchValue::Bool),
+    };
+    let wanted = [
+        PatchKind::TextDelete { index: 0, len: 1, index_utf16: 0, len_utf16: 2 },
+        unmark(2, 4, Some(true)),
+        unmark(6, 2, None),
+        PatchKind::Counter { by: 2 },
+        PatchKind::SetAdd { value: PatchValue::Int(1) },
+        PatchKind::TreeMove { node: a, parent: None, index: 0 },
+        PatchKind::TreeDelete { node: c },
+    ];
+    assert_eq!(back, wanted);
     Ok(())
 }

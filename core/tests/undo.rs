@@ -312,3 +312,107 @@ fn only_what_went_through_the_manager_is_undone() -> Outcome {
     assert_eq!(pair.undo.change(&mut pair.other, |_| Ok(())), Err(EditError::OtherDocument));
     Ok(())
 }
+
+#[test]
+fn what_was_done_to_a_tree_is_taken_back() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        for name in ["a", "b", "c", "d"] {
+            let index = tx.doc().tree("f").roots().len();
+            let node = tx.tree("f").create(None, index)?;
+            tx.tree("f").map(node)?.set("name", name)?;
+        }
+        Ok(())
+    })?;
+    let [a, b, c, d] = pair.doc.tree("f").roots().try_into().expect("four nodes");
+    pair.edit(|tx| tx.tree("f").remove(a))?;
+    pair.edit(|tx| tx.tree("f").remove(b))?;
+    pair.edit(|tx| {
+        // Within one parent, below another node, and out of one that goes away.
+        tx.tree("f").move_to(c, None, 1)?;
+        tx.tree("f").move_to(d, Some(c), 0)?;
+        tx.tree("f").remove(c)?;
+        tx.tree("f").move_to(d, None, 0)
+    })?;
+    pair.edit(|tx| {
+        let mine = tx.tree("f").create(Some(d), 0)?;
+        tx.tree("f").map(mine)?.set("name", "mine")
+    })?;
+    pair.back_and_forth()?;
+    assert_eq!(pair.doc.tree("f").roots(), [a, b, c, d]);
+    pair.sync();
+    Ok(())
+}
+
+#[test]
+fn nodes_that_others_moved_stay_where_they_put_them() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        for index in 0..4 {
+            tx.tree("f").create(None, index)?;
+        }
+        Ok(())
+    })?;
+    let [a, b, c, d] = pair.doc.tree("f").roots().try_into().expect("four nodes");
+    pair.edit(|tx| {
+        tx.tree("f").move_to(a, Some(b), 0)?;
+        tx.tree("f").move_to(c, Some(b), 0)?;
+        tx.tree("f").remove(d)
+    })?;
+    pair.sync();
+    pair.other.change(|tx| {
+        tx.tree("f").move_to(c, None, 0)?;
+        tx.tree("f").move_to(d, Some(c), 0)
+    })?;
+    pair.sync();
+    let (undone, done) = pair.back_and_forth()?;
+    assert_ne!(undone, done);
+    let tree = pair.doc.tree("f");
+    assert_eq!((tree.roots(), tree.children(c)), (vec![c, a, b], vec![d]));
+    Ok(())
+}
+
+#[test]
+fn a_node_is_not_put_back_into_a_parent_that_is_gone() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        let parent = tx.tree("f").create(None, 0)?;
+        tx.tree("f").create(Some(parent), 0).map(drop)
+    })?;
+    let parent = pair.doc.tree("f").roots()[0];
+    let node = pair.doc.tree("f").children(parent)[0];
+    pair.edit(|tx| tx.tree("f").move_to(node, None, 0))?;
+    pair.sync();
+    pair.other.change(|tx| tx.tree("f").remove(parent))?;
+    pair.sync();
+    assert_eq!(pair.undo.undo(&mut pair.doc)?, None);
+    assert_eq!(pair.doc.tree("f").roots(), [node]);
+    Ok(())
+}
+
+#[test]
+fn a_bounded_counter_goes_back_as_far_as_its_rights_allow() -> Outcome {
+    let mut pair = Pair::new(|tx| tx.bounded_counter("n").increment(3))?;
+    let other = pair.other.replica();
+    pair.edit(|tx| tx.bounded_counter("n").increment(5))?;
+    pair.edit(|tx| tx.bounded_counter("n").decrement(1))?;
+    let (undone, done) = pair.back_and_forth()?;
+    assert_eq!((undone, done), (json!({ "n": 3 }), json!({ "n": 7 })));
+    pair.edit(|tx| tx.bounded_counter("n").increment(5))?;
+    pair.edit(|tx| tx.bounded_counter("n").transfer(other, 4))?;
+    pair.undo.undo(&mut pair.doc)?;
+    assert_eq!(pair.doc.to_json(), json!({ "n": 7 }), "what was given away stays");
+    Ok(())
+}
+
+#[test]
+fn a_removal_that_wins_is_taken_back_unless_others_removed_too() -> Outcome {
+    let mut pair = Pair::new(|tx| [1, 2].into_iter().try_for_each(|value| tx.remove_wins_set("s").add(value)))?;
+    pair.edit(|tx| tx.remove_wins_set("s").add(3))?;
+    pair.edit(|tx| {
+        tx.remove_wins_set("s").remove(1)?;
+        tx.remove_wins_set("s").remove(2)
+    })?;
+    pair.other.change(|tx| tx.remove_wins_set("s").remove(2))?;
+    pair.sync();
+    let (undone, done) = pair.back_and_forth()?;
+    assert_eq!((undone, done), (json!({ "s": [1] }), json!({ "s": [3] })));
+    Ok(())
+}

@@ -12,7 +12,7 @@ use super::set::SetState;
 use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
 use crate::graph::{Dot, Logs};
 use crate::op::{ContainerKind, ElementRef, MarkRun, OpRun, TextRun, Value};
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
 pub(crate) const MAX_DEPTH: u32 = 128;
@@ -174,7 +174,7 @@ impl Containers {
     pub(super) fn children(&self, handle: Handle, ranks: &[u32]) -> Vec<Handle> {
         let around = &self.all[handle.0 as usize];
         let mut elements: Vec<_> = around.in_elements.iter().collect();
-        elements.sort_unstable_by_key(|(dot, _)| (ranks[dot.log as usize], dot.seq));
+        sort_by_key(&mut elements, |(dot, _)| (ranks[dot.log as usize], dot.seq));
         let kinds = around.named.values().chain(elements.into_iter().map(|(_, kinds)| kinds));
         kinds.flat_map(|kinds| kinds.iter().map(|(_, handle)| *handle)).collect()
     }
@@ -301,7 +301,7 @@ impl Containers {
             Spot::Element(dot) => around.in_elements.entry(*dot).or_default(),
         };
         kinds.push((kind, handle));
-        kinds.sort_unstable();
+        sort_by_key(kinds, |item| *item);
         self.all.push(Container::new(parent, spot, kind, depth, self.tracked));
         Some(handle)
     }

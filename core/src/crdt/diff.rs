@@ -4,32 +4,70 @@
 //! is in both is kept, so the result is as short as identities allow. Both states know who wrote what (`Containers::clear_to_track`)
 //! and number their logs alike.
 
+mod marks;
+
+use self::marks::Kept;
 use super::sequence::Sequence;
-use super::{Content, Event, Extent, ListState, MapState, Stretches, TextState};
+use super::{Content, Event, Extent, ListState, MapState, Stretches, TextState, TreeState};
 use crate::graph::{Dot, Logs};
 use crate::op::Value;
 use crate::ordered::OrdSet;
 
-/// What turns state `a` of a container into state `b`; `a` is of no use afterwards. O(n log n) in the stretches of elements, O(n) otherwise.
-pub(crate) fn diff(a: &mut Content, b: &mut Content, logs: &Logs) -> Vec<Event> {
+/// What turns state `a` of a container into state `b`; `a` is of no use afterwards. `whole` knows all operations of both.
+/// O(n log n) in the stretches of elements and in the nodes of a tree, O(n) otherwise.
+pub(crate) fn diff(a: &mut Content, b: &mut Content, whole: &Content, logs: &Logs) -> Vec<Event> {
     match (a, b) {
         (Content::Map(a), Content::Map(b)) => maps(a, b),
         (Content::List(a), Content::List(b)) => lists(a, b),
         (Content::Text(a), Content::Text(b)) => texts(a, b, logs),
-        (Content::Register(a), Content::Register(b)) if a.get() != b.get() => {
-            vec![Event::Register { value: b.get().cloned() }]
+        (Content::Register(a), Content::Register(b)) => {
+            let changed = a.get() != b.get();
+            changed.then(|| Event::Register { value: b.get().cloned() }).into_iter().collect()
         }
-        (Content::Counter(a), Content::Counter(b)) if a.value() != b.value() => {
-            vec![Event::Counter { by: b.value().wrapping_sub(a.value()) }]
+        (Content::Counter(a), Content::Counter(b)) => {
+            let by = b.value().wrapping_sub(a.value());
+            if by == 0 { Vec::new() } else { vec![Event::Counter { by }] }
         }
-        (Content::Set(a), Content::Set(b)) => {
-            let gone = a.values().filter(|value| !b.contains(value));
-            let new = b.values().filter(|value| !a.contains(value));
-            let gone = gone.map(|value| Event::SetRemove { value: value.clone() });
-            gone.chain(new.map(|value| Event::SetAdd { value: value.clone() })).collect()
-        }
-        _ => Vec::new(),
+        (Content::BoundedCounter(a), Content::BoundedCounter(b)) => sums(a.value(), b.value()),
+        (Content::Set(a), Content::Set(b)) => sets(a.values().collect(), b.values().collect()),
+        (Content::RemoveWinsSet(a), Content::RemoveWinsSet(b)) => sets(a.values().collect(), b.values().collect()),
+        (Content::Tree(a), Content::Tree(b)) => match whole {
+            Content::Tree(whole) => TreeState::clone(whole).turn(a, b),
+            _ => unreachable!("a container has one kind"),
+        },
+        // Nobody here knows what is in it.
+        (Content::Unknown(_), _) => Vec::new(),
+        (
+            Content::Map(_)
+            | Content::List(_)
+            | Content::Text(_)
+            | Content::Register(_)
+            | Content::Counter(_)
+            | Content::BoundedCounter(_)
+            | Content::Set(_)
+            | Content::RemoveWinsSet(_)
+            | Content::Tree(_),
+            _,
+        ) => unreachable!("a container has one kind"),
     }
+}
+
+fn sets(a: OrdSet<&Value>, b: OrdSet<&Value>) -> Vec<Event> {
+    let gone = a.iter().filter(|value| !b.contains(*value));
+    let new = b.iter().filter(|value| !a.contains(*value));
+    let gone = gone.map(|value| Event::SetRemove { value: (*value).clone() });
+    gone.chain(new.map(|value| Event::SetAdd { value: (*value).clone() })).collect()
+}
+
+/// One event holds 63 bits, as one operation does.
+fn sums(a: u128, b: u128) -> Vec<Event> {
+    let (mut events, mut left) = (Vec::new(), a.abs_diff(b));
+    while left > 0 {
+        let by = i64::try_from(left).unwrap_or(i64::MAX);
+        events.push(Event::Counter { by: if a < b { by } else { -by } });
+        left -= u128::from(by.unsigned_abs());
+    }
+    events
 }
 
 fn maps(a: &MapState, b: &MapState) -> Vec<Event> {
@@ -91,6 +129,7 @@ fn steps(a: &Sequence, b: &Sequence) -> Vec<Step> {
 fn texts(a: &mut TextState, b: &mut TextState, logs: &Logs) -> Vec<Event> {
     let (Some(old), Some(new)) = (a.sequence(logs), b.sequence(logs)) else { return Vec::new() };
     let steps = steps(old, new);
+    let marked = marks::changed(a, b, &Kept::all(&steps));
     let (rope, new) = (a.rope_mut(), b.rope());
     let (mut events, mut index) = (Vec::new(), 0);
     for step in steps {
@@ -110,6 +149,7 @@ fn texts(a: &mut TextState, b: &mut TextState, logs: &Logs) -> Vec<Event> {
             }
         }
     }
+    events.extend(marked);
     events
 }
 

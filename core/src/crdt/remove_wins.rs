@@ -61,6 +61,11 @@ impl RemoveWinsState {
         self.values.contains(value)
     }
 
+    /// The removals that keep a value out.
+    pub(crate) fn removals(&self, value: &Value) -> &[Dot] {
+        self.removals.get(value).map_or(&[], SmallVec::as_slice)
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
         self.values.iter()
     }

@@ -10,6 +10,7 @@ mod rich;
 
 use smallvec::SmallVec;
 
+pub(super) use self::rich::marked_event;
 use super::marks::Marks;
 use super::rope::{Extent, Rope};
 use super::sequence::Sequence;

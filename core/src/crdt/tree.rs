@@ -14,7 +14,7 @@ use super::sequence::Sequence;
 use super::{Context, Event};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// The number of the node above all others.
 const TOP: u32 = 0;
@@ -22,7 +22,7 @@ const TOP: u32 = 0;
 /// The number of the node under which deleted nodes are, and those that do not exist yet.
 const TRASH: u32 = 1;
 
-/// Where a node is: the number of its parent, and its slot there (none in the trash).
+/// Where a node is: the number of its parent, and its slot there (in the trash, the operation that removed it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Spot {
     parent: u32,
@@ -62,6 +62,17 @@ struct Move {
     to: Spot,
     /// Where the node was before.
     from: Spot,
+}
+
+/// Where a node was at some time, for somebody who may put it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Under which parent (`Some(None)` at the top), `None` if it was removed itself.
+    pub(crate) parent: Option<Option<Dot>>,
+    /// The operation that put it there.
+    pub(crate) by: Dot,
+    /// Whether it was in the tree: nothing above it was removed.
+    pub(crate) is_shown: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -122,7 +133,7 @@ impl TreeState {
     /// Moves a node into the trash; `false` if the operation has not seen it.
     pub(crate) fn delete(&mut self, context: &Context<'_>, node: Dot) -> bool {
         let Some(node) = self.seen(context, Some(node)) else { return false };
-        self.log(context, node, Spot::TRASH);
+        self.log(context, node, Spot { parent: TRASH, slot: context.dot });
         true
     }
 
@@ -174,7 +185,7 @@ impl TreeState {
     pub(crate) fn settle(&mut self, events: &mut Option<Vec<Event>>) {
         self.play(self.moves.len());
         let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
+        sort_by_key(&mut touched, |item| *item);
         touched.dedup();
         self.show(touched, events);
     }
@@ -221,6 +232,14 @@ impl TreeState {
         Some(self.dot(self.nodes[*number as usize].shown.parent))
     }
 
+    /// Where a node is, in the tree or not; `None` if the tree never had it.
+    pub(crate) fn standing(&self, node: Dot) -> Option<Standing> {
+        let number = *self.numbers.get(&node)?;
+        let Spot { parent, slot } = self.nodes[number as usize].shown;
+        let under = (parent != TRASH).then(|| self.dot(parent));
+        Some(Standing { parent: under, by: slot, is_shown: self.is_shown(number) })
+    }
+
     /// The place of a node among its siblings, if it is in the tree.
     pub(crate) fn index(&self, node: Dot) -> Option<u32> {
         let number = self.numbers.get(&node).filter(|number| self.is_shown(**number))?;
@@ -239,7 +258,8 @@ impl TreeState {
         slots.filter_map(|slot| self.slots.get(&slot)).map(|node| self.nodes[*node as usize].dot)
     }
 
-    fn siblings(&self, parent: Option<Dot>) -> Option<&Sequence> {
+    /// The slots of the children of a node, or of the nodes at the top.
+    pub(crate) fn siblings(&self, parent: Option<Dot>) -> Option<&Sequence> {
         self.nodes[self.number(parent)? as usize].slots.as_deref()
     }
 

@@ -108,7 +108,7 @@ impl Doc {
         let mut patches = Vec::new();
         for container in (0..).map_while(|number| self.handle(number)) {
             let (before, now) = (old.containers.content_mut(container), new.containers.content_mut(container));
-            let events = diff(before, now, &self.logs);
+            let events = diff(before, now, self.containers.content(container), &self.logs);
             let path = if events.is_empty() { None } else { new.path(container) };
             let patch =
                 |event: Event| Patch { path: path.clone(), container, kind: self.patch_kind(event), local: false };

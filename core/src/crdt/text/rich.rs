@@ -126,7 +126,8 @@ fn sides(expand: Expand) -> (Side, Side) {
     (start, end)
 }
 
-fn marked_event(rope: &Rope, (index, end): (u32, u32), key: &str, value: Option<Value>) -> Event {
+/// Characters that read another value for a key.
+pub(in crate::crdt) fn marked_event(rope: &Rope, (index, end): (u32, u32), key: &str, value: Option<Value>) -> Event {
     let (index_utf16, end_utf16) = (rope.utf16_of(index), rope.utf16_of(end));
     let (len, len_utf16) = (end - index, end_utf16 - index_utf16);
     Event::TextMark { index, len, index_utf16, len_utf16, key: key.to_owned(), value }

@@ -6,6 +6,7 @@
 
 use super::{Event, Node, Spot, TOP, TRASH, TreeState};
 use crate::graph::Dot;
+use crate::ordered::sort_by_key;
 
 impl TreeState {
     /// Shows these nodes where the moves have put them.
@@ -15,10 +16,31 @@ impl TreeState {
         let rank = |node| (self.rank(node, &mut climbed), node);
         let mut ranked: Vec<((bool, u32), u32)> = touched.into_iter().map(rank).collect();
         climbed.into_iter().for_each(|node| self.nodes[node as usize].rank = None);
-        ranked.sort_unstable();
+        sort_by_key(&mut ranked, |item| *item);
         for ((leaves, _), node) in ranked {
             self.show_one(node, leaves, events);
         }
+    }
+
+    /// What leads from the tree that `a` shows to the one that `b` shows, told by a tree that knows all moves of both; it is
+    /// of no use afterwards. O(n log n).
+    pub(crate) fn turn(&mut self, a: &Self, b: &Self) -> Vec<Event> {
+        self.imitate(a, &mut None);
+        let mut events = Some(Vec::new());
+        self.imitate(b, &mut events);
+        events.unwrap_or_default()
+    }
+
+    /// Shows what another tree shows.
+    fn imitate(&mut self, other: &Self, events: &mut Option<Vec<Event>>) {
+        let nodes = TRASH + 1..self.nodes.len() as u32;
+        for node in nodes.clone() {
+            let shown = other.numbers.get(&self.node(node).dot).map_or(Spot::TRASH, |number| other.node(*number).shown);
+            let parent = if shown.parent == TRASH { None } else { self.number(other.dot(shown.parent)) };
+            let there = parent.map_or(Spot::TRASH, |parent| Spot { parent, ..shown });
+            self.nodes[node as usize].played = there;
+        }
+        self.show(nodes.collect(), events);
     }
 
     /// Whether the node ends in the trash, and how deep. Notes it on the nodes climbed over, so that none is climbed twice.

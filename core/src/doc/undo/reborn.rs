@@ -12,7 +12,7 @@ use crate::graph::Dot;
 pub(super) struct Reborn {
     next: Stretches,
     origin: Stretches,
-    /// The old operations, in the order in which they were brought back.
+    /// The new operations, in their order.
     order: Vec<Dot>,
 }
 
@@ -21,7 +21,7 @@ impl Reborn {
     pub(super) fn add(&mut self, old: Dot, len: u32, new: Dot) {
         self.next.insert(old, len, new);
         self.origin.insert(new, len, old);
-        self.order.push(old);
+        self.order.push(new);
     }
 
     /// What stands for `dot` next, and for how many operations from it on that answer holds.
@@ -52,9 +52,9 @@ impl Reborn {
 
     /// Forgets what was added since `mark`.
     pub(super) fn reset(&mut self, mark: usize) {
-        for old in self.order.drain(mark..) {
-            if let Some(new) = self.next.remove(old) {
-                self.origin.remove(new);
+        for new in self.order.drain(mark..) {
+            if let Some(old) = self.origin.remove(new) {
+                self.next.remove(old);
             }
         }
     }

@@ -1,11 +1,12 @@
-//! Taking steps back, last one first: registers, counters and sets. Texts and lists are in `revert_sequence`.
+//! Taking steps back, last one first: registers, counters and sets. Texts and lists are in `revert_sequence`, trees in
+//! `revert_tree`.
 //!
 //! A value is put back only if ours is still the one that is read; what others wrote in the meantime stays.
 
 use super::reborn::Reborn;
 use super::step::{Deed, Step, Write};
 use crate::crdt::{Content, Handle, MultiValue};
-use crate::doc::{Doc, EditError, OWN};
+use crate::doc::{BoundedCounterMut, Doc, EditError, OWN};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun, Value};
 
@@ -49,6 +50,13 @@ pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Resu
             }
             Deed::SetAdd { value } => doc.revert_addition(handle, reborn.latest(dot), value)?,
             Deed::SetRemove { value, own } => doc.restore_addition(handle, value, own, reborn)?,
+            Deed::BoundedAdd { by } => doc.revert_bounded(handle, *by)?,
+            Deed::RemoveWinsAdd { value } | Deed::RemoveWinsRemove { value } => {
+                let added = matches!(step.deed, Deed::RemoveWinsAdd { .. });
+                doc.revert_remove_wins(handle, value, added)?;
+            }
+            Deed::TreeCreate => doc.remove_node(handle, dot)?,
+            Deed::TreeMove { node, before } => doc.put_back(handle, dot, *node, before, reborn)?,
         }
     }
     Ok(())
@@ -157,6 +165,26 @@ impl Doc {
             Content::Set(set) if !set.contains(value) => {
                 self.stand_for(own, reborn);
                 self.push_op(handle, OpRun::SetAdd { value: value.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As far as our rights allow: what we added may have been given away, or taken away elsewhere.
+    fn revert_bounded(&mut self, handle: Handle, by: i64) -> Result<(), EditError> {
+        let mut counter = BoundedCounterMut { doc: self, handle };
+        let amount = by.unsigned_abs();
+        if by < 0 { counter.increment(amount) } else { counter.decrement(amount.min(counter.rights())) }
+    }
+
+    /// A removal is taken back unless somebody else's keeps the value out as well. Who else added it is not known.
+    fn revert_remove_wins(&mut self, handle: Handle, value: &Value, added: bool) -> Result<(), EditError> {
+        let Content::RemoveWinsSet(set) = self.containers.content(handle) else { return Ok(()) };
+        let value = value.clone();
+        match (added, set.contains(&value)) {
+            (true, true) => self.push_op(handle, OpRun::SetRemove { value }),
+            (false, false) if set.removals(&value).iter().all(|removal| removal.log == OWN) => {
+                self.push_op(handle, OpRun::SetAdd { value })
             }
             _ => Ok(()),
         }

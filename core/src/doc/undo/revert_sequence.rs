@@ -14,12 +14,12 @@ use crate::ordered::OrdMap;
 
 /// Where in the view an element belongs that our operation `deleted` has deleted. What was brought back since then was
 /// put left of everything that was deleted around it: if it stands for an element to the right of this one, this one
-/// goes before it.
-fn place(sequence: &Sequence, dot: Dot, deleted: u32, reborn: &Reborn) -> u32 {
+/// goes before it. `moved` is where the element is now, if it is to leave that.
+pub(super) fn place(sequence: &Sequence, dot: Dot, moved: Option<Dot>, deleted: u32, reborn: &Reborn) -> u32 {
     let mut index = sequence.shown_before(dot);
     while let Some(before) = index.checked_sub(1).and_then(|before| sequence.element(before)) {
         let old = reborn.at(before, deleted);
-        if old.is_none_or(|old| old == before || sequence.compare(old, dot).is_le()) {
+        if Some(before) != moved && old.is_none_or(|old| old == before || sequence.compare(old, dot).is_le()) {
             break;
         }
         index -= 1;
@@ -97,7 +97,7 @@ impl Doc {
         }
         for (first, text) in pieces {
             let Some(sequence) = self.sequence(handle) else { return Ok(()) };
-            let pos = place(sequence, first, op.seq, reborn);
+            let pos = place(sequence, first, None, op.seq, reborn);
             let new = self.next_dot();
             reborn.add(first, text.chars().count() as u32, new);
             self.push_text(handle, pos, &text)?;
@@ -153,7 +153,7 @@ impl Doc {
         for (element, slot, deleted) in gone {
             let new = self.next_dot();
             let Some(list) = self.list_state_mut(handle) else { return Ok(()) };
-            let index = place(list.sequence(), slot, deleted, reborn);
+            let index = place(list.sequence(), slot, None, deleted, reborn);
             let pos = list.insert_position(index);
             reborn.add(slot, 1, new);
             self.push_op_on(handle, OpRun::ListMove { pos, element: ElementRef::default() }, &[element])?;

@@ -3,7 +3,7 @@
 //! Always holds: an operation that changes nothing to see is not recorded; consecutive insertions or deletions in one container
 //! are one step. Nothing is recorded unless an `UndoManager` asked for it.
 
-use crate::crdt::{Content, Handle, MultiValue};
+use crate::crdt::{Content, Handle, MultiValue, Standing};
 use crate::doc::{Doc, OWN};
 use crate::graph::Dot;
 use crate::op::{OpRun, Value};
@@ -74,6 +74,21 @@ pub(super) enum Deed {
         value: Value,
         own: Vec<Dot>,
     },
+    BoundedAdd {
+        by: i64,
+    },
+    RemoveWinsAdd {
+        value: Value,
+    },
+    RemoveWinsRemove {
+        value: Value,
+    },
+    TreeCreate,
+    /// Moves or removes a node.
+    TreeMove {
+        node: Dot,
+        before: Standing,
+    },
 }
 
 impl Step {
@@ -120,6 +135,11 @@ impl Doc {
         self.recording.as_ref()?;
         let dot = self.next_dot();
         let deed = match (self.containers.content_mut(handle), run) {
+            (Content::Tree(_), OpRun::TreeCreate { .. }) => Deed::TreeCreate,
+            (Content::Tree(tree), OpRun::TreeMove { .. } | OpRun::TreeDelete { .. }) => {
+                let node = target?;
+                Deed::TreeMove { node, before: tree.standing(node)? }
+            }
             (Content::Text(_), OpRun::TextInsert { chars, .. }) => Deed::TextInsert { len: *chars },
             (Content::Text(text), OpRun::Delete { pos, len, .. }) => {
                 Deed::TextDelete { text: text.rope().slice(*pos, *len), len: *len }
@@ -164,7 +184,29 @@ impl Doc {
                 let own = set.additions(value).iter().copied().filter(|dot| dot.log == OWN);
                 Deed::SetRemove { value: value.clone(), own: own.collect() }
             }
-            _ => return None,
+            (Content::BoundedCounter(_), OpRun::CounterAdd { by }) if *by != 0 => Deed::BoundedAdd { by: *by },
+            (Content::RemoveWinsSet(set), OpRun::SetAdd { value }) if !set.contains(value) => {
+                Deed::RemoveWinsAdd { value: value.clone() }
+            }
+            (Content::RemoveWinsSet(set), OpRun::SetRemove { value }) if set.contains(value) => {
+                Deed::RemoveWinsRemove { value: value.clone() }
+            }
+            // Marks are not taken back; rights that were given to another replica are that replica's.
+            (Content::Text(_), OpRun::Mark(_)) | (Content::BoundedCounter(_), OpRun::CounterTransfer { .. }) => {
+                return None;
+            }
+            // Nothing to see: a value that was in the set, or was not; an addition of nothing.
+            (Content::Counter(_) | Content::BoundedCounter(_), _) => return None,
+            (Content::Set(_) | Content::RemoveWinsSet(_), _) => return None,
+            (
+                Content::Map(_)
+                | Content::List(_)
+                | Content::Text(_)
+                | Content::Register(_)
+                | Content::Tree(_)
+                | Content::Unknown(_),
+                _,
+            ) => unreachable!("an edit was not checked before it was pushed"),
         };
         Some(Step { handle, dot, deed })
     }

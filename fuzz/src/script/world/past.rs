@@ -71,6 +71,10 @@ impl Replica {
         self.hear(&fork.batch_since(&self.doc.version()))?;
         let rest = self.doc.batch_since(&fork.version());
         fork.import_batch(&rest).map_err(|error| told("a fork refuses its origin", error))?;
-        if fork.export_all() == self.doc.export_all() { Ok(()) } else { Err("a fork that was merged differs".to_owned()) }
+        if fork.export_all() == self.doc.export_all() {
+            Ok(())
+        } else {
+            Err("a fork that was merged differs".to_owned())
+        }
     }
 }
