@@ -1,7 +1,7 @@
 //! A document as JSON with the marks of its texts: what `Doc::to_json` leaves out.
 
 use selvedge::doc::Entry;
-use selvedge::{ContainerKind, Doc, Handle};
+use selvedge::{ContainerKind, Doc, Handle, OpId};
 use serde_json::{Map, Value as Json, json};
 
 /// The whole document, every text as a list of runs: text, and marks by key.
@@ -26,6 +26,16 @@ fn container(doc: &Doc, handle: Handle) -> Json {
             entries.map(|(index, entry)| shown(entry, plain[index].clone())).collect()
         }
         ContainerKind::Text => text(doc, handle),
+        ContainerKind::Tree => {
+            let tree = doc.tree_at(handle);
+            let node = |(id, mut node): (OpId, Json)| {
+                if let Some(map) = tree.map(id) {
+                    node["data"] = container(doc, map);
+                }
+                node
+            };
+            tree.nodes().into_iter().zip(plain.as_array().cloned().unwrap_or_default()).map(node).collect()
+        }
         _ => plain,
     }
 }

@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const module = `${root}wasm/selvedge_wasm_bg.wasm`;
 const glue = `${root}wasm/selvedge_wasm.js`;
 /** All of it, gzipped, in bytes. */
-const BUDGET = 250_000;
+const BUDGET = 300_000;
 
 if (!existsSync(module)) {
   console.error("There is no wasm/selvedge_wasm_bg.wasm: run `cargo xtask build` in the repository's root.");

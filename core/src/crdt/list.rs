@@ -193,17 +193,11 @@ impl ListState {
                 None => {
                     out.out.push(0);
                     put_u64(&mut out.out, self.elements.get(&slot).map_or(0, |entry| entry.lamport));
-                    self.kept_value(slot).unwrap_or(&MultiValue::default()).write_state(out);
+                    // A deleted element keeps its values: a move can bring it back.
+                    self.value(slot).unwrap_or(&MultiValue::default()).write_state(out);
                 }
             }
         }
-    }
-
-    /// An element's values, if they are part of the state: what a deleted one reads is seen by nobody, unless it moved on.
-    pub(crate) fn kept_value(&self, element: Dot) -> Option<&MultiValue> {
-        let entry = self.elements.get(&element)?;
-        let seen = !entry.slots.is_empty() || !self.sequence.is_deleted(element);
-        seen.then_some(&entry.value)
     }
 
     pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {

@@ -231,7 +231,7 @@ impl Containers {
         match (self.content(parent), place) {
             (Content::Map(map), Place::Name(name)) => map.get(name).is_some_and(|values| values.values().any(says)),
             (Content::List(list), Place::Element(dot)) => {
-                list.kept_value(dot).is_some_and(|values| values.values().any(says))
+                list.value(dot).is_some_and(|values| values.values().any(says))
             }
             _ => false,
         }
