@@ -26,6 +26,17 @@ fn container(doc: &Doc, handle: Handle) -> Json {
             entries.map(|(index, entry)| shown(entry, plain[index].clone())).collect()
         }
         ContainerKind::Text => text(doc, handle),
+        ContainerKind::Tree => {
+            let tree = doc.tree_at(handle);
+            let nodes = tree.nodes().into_iter().enumerate().map(|(index, node)| {
+                let mut shown = plain[index].clone();
+                if let Some(map) = tree.map(node) {
+                    shown["data"] = container(doc, map);
+                }
+                shown
+            });
+            nodes.collect()
+        }
         _ => plain,
     }
 }
