@@ -9,6 +9,8 @@ mod entry;
 mod iter;
 mod map;
 mod set;
+mod sort;
 
 pub(crate) use map::OrdMap;
 pub(crate) use set::OrdSet;
+pub(crate) use sort::sort_by_key;

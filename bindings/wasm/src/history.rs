@@ -93,11 +93,18 @@ impl Replica {
     }
 }
 
+/// A path as keys and indices; `None` if it leads through a tree, which is not shown here.
+pub(crate) fn path_keys(path: &[PathItem]) -> Option<Array> {
+    let key = |item: &PathItem| match item {
+        PathItem::Key(key) => Some(JsValue::from_str(key)),
+        PathItem::Index(index) => Some((*index).into()),
+        PathItem::Node(_) => None,
+    };
+    path.iter().map(key).collect()
+}
+
 fn difference(patch: &Patch) -> Option<JsValue> {
-    let path = patch.path.as_ref()?.iter().map(|item| match item {
-        PathItem::Key(key) => JsValue::from_str(key),
-        PathItem::Index(index) => (*index).into(),
-    });
+    let path = path_keys(patch.path.as_ref()?)?;
     let (name, rest): (&str, Array) = match &patch.kind {
         PatchKind::MapSet { key, value: None } => ("mapDelete", array([key.into()])),
         PatchKind::MapSet { key, value } => ("mapSet", array([key.into(), patch_value(value.as_ref())])),
@@ -117,8 +124,13 @@ fn difference(patch: &Patch) -> Option<JsValue> {
         PatchKind::Register { value } => ("register", array([patch_value(value.as_ref())])),
         PatchKind::SetAdd { value } => ("setAdd", array([patch_value(Some(value))])),
         PatchKind::SetRemove { value } => ("setRemove", array([patch_value(Some(value))])),
+        PatchKind::TextMark { index_utf16, len_utf16, key, value, .. } => {
+            ("textMark", array([(*index_utf16).into(), (*len_utf16).into(), key.into(), patch_value(value.as_ref())]))
+        }
+        // Trees are not shown here.
+        PatchKind::TreeCreate { .. } | PatchKind::TreeMove { .. } | PatchKind::TreeDelete { .. } => return None,
     };
-    rest.unshift(&path.collect::<Array>());
+    rest.unshift(&path);
     rest.unshift(&name.into());
     Some(rest.into())
 }

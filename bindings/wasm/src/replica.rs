@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use selvedge::codec::DecodeError;
-use selvedge::doc::{Anchor, Metric, PathItem, Side};
+use selvedge::doc::{Anchor, Metric, Side};
 use selvedge::graph::Logs;
 use selvedge::op::{Batch, Segment, put_frame};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
@@ -17,6 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::command::{self, Plain};
 use crate::fail::{decode_error, edit_error, fail, install_panic_hook, misuse};
+use crate::history::path_keys;
 use crate::view::{self, View};
 use crate::{decode, effects, slots};
 
@@ -205,12 +206,10 @@ impl Replica {
         self.with(|inner| {
             let found = inner.doc.resolve(&anchor);
             let path = found.and_then(|found| Some((found, inner.doc.path(found.container)?)));
-            Ok(path.map(|(found, path)| {
-                let keys = path.into_iter().map(|item| match item {
-                    PathItem::Key(key) => JsValue::from(key),
-                    PathItem::Index(index) => index.into(),
-                });
-                std::iter::once(JsValue::from_f64(found.utf16 as f64)).chain(keys).collect()
+            Ok(path.and_then(|(found, path)| {
+                let keys = path_keys(&path)?;
+                keys.unshift(&JsValue::from_f64(found.utf16 as f64));
+                Some(keys)
             }))
         })
     }

@@ -9,7 +9,7 @@ use super::{Context, Event, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_u64};
 use crate::graph::Dot;
 use crate::id::ReplicaId;
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// What one replica may take away or give.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +64,7 @@ impl BoundedState {
             out.out.extend_from_slice(replica.as_bytes());
             out.out.extend_from_slice(&account.rights.to_le_bytes());
             let mut received = account.received.clone();
-            received.sort_unstable_by_key(|(dot, _)| (out.rank(dot.log), dot.seq));
+            sort_by_key(&mut received, |(dot, _)| (out.rank(dot.log), dot.seq));
             out.count(received.len());
             for (dot, amount) in received {
                 out.dot(dot);

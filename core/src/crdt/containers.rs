@@ -12,7 +12,7 @@ use super::set::SetState;
 use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
 use crate::graph::{Dot, Logs};
 use crate::op::{ContainerKind, ElementRef, MarkRun, OpRun, TextRun, Value};
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// Deepest nesting of containers; operations on deeper ones have no effect.
 pub(crate) const MAX_DEPTH: u32 = 128;
@@ -174,7 +174,7 @@ impl Containers {
     pub(super) fn children(&self, handle: Handle, ranks: &[u32]) -> Vec<Handle> {
         let around = &self.all[handle.0 as usize];
         let mut elements: Vec<_> = around.in_elements.iter().collect();
-        elements.sort_unstable_by_key(|(dot, _)| (ranks[dot.log as usize], dot.seq));
+        sort_by_key(&mut elements, |(dot, _)| (ranks[dot.log as usize], dot.seq));
         let kinds = around.named.values().chain(elements.into_iter().map(|(_, kinds)| kinds));
         kinds.flat_map(|kinds| kinds.iter().map(|(_, handle)| *handle)).collect()
     }
@@ -222,17 +222,21 @@ impl Containers {
     pub(crate) fn exists(&self, mut handle: Handle) -> bool {
         while handle != Handle::ROOT {
             let (parent, place) = self.place(handle);
-            let there = match (self.content(parent), place) {
-                (Content::List(list), Place::Element(dot)) => list.has(dot),
-                (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
-                _ => true,
-            };
-            if !there {
+            if !self.holds(parent, place) {
                 return false;
             }
             handle = parent;
         }
         true
+    }
+
+    /// Whether a container has the element or node that a place in it names.
+    fn holds(&self, parent: Handle, place: Place<'_>) -> bool {
+        match (self.content(parent), place) {
+            (Content::List(list), Place::Element(dot)) => list.has(dot),
+            (Content::Tree(tree), Place::Element(dot)) => tree.has(dot),
+            _ => true,
+        }
     }
 
     /// The handle with this number.
@@ -257,7 +261,12 @@ impl Containers {
 
     /// The container at a place, made if there is none. `None` if the place cannot be in `parent` or is too deep.
     pub(crate) fn get_or_make(&mut self, parent: Handle, place: Place<'_>, kind: ContainerKind) -> Option<Handle> {
-        self.child(parent, place, kind).or_else(|| self.make(parent, place, kind))
+        match self.child(parent, place, kind) {
+            // A replay keeps the handles: what is not there yet must not be found by them.
+            Some(_) if !self.holds(parent, place) => None,
+            Some(child) => Some(child),
+            None => self.make(parent, place, kind),
+        }
     }
 
     /// The container of this kind and name in the root map, made if there is none.
@@ -292,7 +301,7 @@ impl Containers {
             Spot::Element(dot) => around.in_elements.entry(*dot).or_default(),
         };
         kinds.push((kind, handle));
-        kinds.sort_unstable();
+        sort_by_key(kinds, |item| *item);
         self.all.push(Container::new(parent, spot, kind, depth, self.tracked));
         Some(handle)
     }

@@ -3,6 +3,7 @@
 use super::{Context, Event, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_i64, put_u64};
 use crate::graph::Dot;
+use crate::ordered::sort_by_key;
 
 /// One author's increments.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl CounterState {
 
     pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
         let mut authors: Vec<&Author> = self.authors.iter().filter(|author| !author.live.is_empty()).collect();
-        authors.sort_unstable_by_key(|author| out.rank(author.log));
+        sort_by_key(&mut authors, |author| out.rank(author.log));
         out.count(authors.len());
         for author in authors {
             let rank = out.rank(author.log);

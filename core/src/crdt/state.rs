@@ -13,6 +13,7 @@ use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_i64, put_str, put_u
 use crate::graph::Dot;
 use crate::id::ReplicaId;
 use crate::op::{ContainerKind, Value};
+use crate::ordered::sort_by_key;
 
 /// Collects a state. Texts are kept apart, and come last: they deflate better together.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl<'a> StateWriter<'a> {
 
     pub(crate) fn dots(&mut self, dots: &[Dot]) {
         let mut sorted: SmallVec<[Dot; 4]> = dots.into();
-        sorted.sort_unstable_by_key(|dot| (self.rank(dot.log), dot.seq));
+        sort_by_key(&mut sorted, |dot| (self.rank(dot.log), dot.seq));
         self.count(sorted.len());
         sorted.into_iter().for_each(|dot| self.dot(dot));
     }

@@ -14,7 +14,7 @@ use super::sequence::Sequence;
 use super::{Context, Event};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// The number of the node above all others.
 const TOP: u32 = 0;
@@ -185,7 +185,7 @@ impl TreeState {
     pub(crate) fn settle(&mut self, events: &mut Option<Vec<Event>>) {
         self.play(self.moves.len());
         let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
+        sort_by_key(&mut touched, |item| *item);
         touched.dedup();
         self.show(touched, events);
     }

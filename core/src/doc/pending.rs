@@ -10,6 +10,7 @@ use crate::op::{
     BodyMark, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES,
     MAX_SEQ, NamesMark, OpRun, Value,
 };
+use crate::ordered::sort_by_key;
 
 /// A pending change grows up to this many bytes; then the next transaction begins a new one.
 const SEAL_BYTES: usize = 64 << 10;
@@ -276,7 +277,7 @@ impl Doc {
             let digest = self.logs.digest_at(dot.log, end).expect("the frontier lies between changes");
             deps.push(Dep { replica: self.logs.replica(dot.log), end, digest });
         }
-        deps.sort_unstable_by_key(|dep| dep.replica);
+        sort_by_key(&mut deps, |dep| dep.replica);
         let message = message.map(|message| &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]);
         self.logs.seal(log, &Change { hlc: pending.hlc, deps: &deps, message, ops: u64::from(ops), body });
         self.graph.push(pending.first, ops, &pending.deps);

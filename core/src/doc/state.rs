@@ -11,6 +11,7 @@ use crate::crdt::{Applied, Handle, StateReader, StateWriter};
 use crate::graph::{Dot, Graph};
 use crate::id::ReplicaId;
 use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogHead, LogNames, LogState};
+use crate::ordered::sort_by_key;
 
 impl Doc {
     /// The state, without the pending change. `None` if there is a container whose state cannot be written.
@@ -36,7 +37,7 @@ impl Doc {
             write_log(state, &self.names[*log as usize], &numbers, &mut out)?;
         }
         let mut frontier = self.graph.frontier_depths();
-        frontier.sort_unstable_by_key(|(dot, _)| ranks[dot.log as usize]);
+        sort_by_key(&mut frontier, |(dot, _)| ranks[dot.log as usize]);
         put_u64(&mut out, frontier.len() as u64);
         for (dot, depth) in frontier {
             put_u64(&mut out, u64::from(ranks[dot.log as usize]));

@@ -16,7 +16,7 @@ use super::log::Log;
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId, VersionVector};
 use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, Frames, LogHead, LogState, Segment, put_frame};
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
 const MAX_PENDING_BYTES: usize = 64 << 20;
@@ -147,7 +147,7 @@ impl Logs {
             LogState { replica: log.replica, head: log.head.clone(), digest }
         });
         let mut state: Vec<LogState> = state.collect();
-        state.sort_unstable_by_key(|log| log.replica);
+        sort_by_key(&mut state, |log| log.replica);
         state
     }
 
@@ -253,7 +253,7 @@ impl Logs {
         let mut appended = Appended::default();
         let held_back = self.pending.iter().map(|segment| (segment, true));
         let mut segments: Vec<_> = held_back.chain(batch.segments.iter().map(|segment| (segment, false))).collect();
-        segments.sort_by_key(|(segment, _)| (segment.replica, segment.first_seq));
+        sort_by_key(&mut segments, |(segment, _)| (segment.replica, segment.first_seq));
         let mut candidates: OrdMap<ReplicaId, Queue> = OrdMap::new();
         let mut waiting = Vec::new();
         for (segment, held_back) in segments {

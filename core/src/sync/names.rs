@@ -6,7 +6,7 @@
 use super::message::Ends;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::MAX_SEQ;
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// Names per `Names` message, so that none grows large.
 const NAMES_PER_MESSAGE: usize = 4_096;
@@ -31,7 +31,7 @@ impl NamesOut {
     /// Log ends in their one order.
     pub(crate) fn ends(&mut self, ends: impl Iterator<Item = (ReplicaId, u64)>) -> Ends {
         let mut ends: Ends = ends.map(|(replica, end)| (self.index(replica), end)).collect();
-        ends.sort_unstable();
+        sort_by_key(&mut ends, |item| *item);
         ends
     }
 

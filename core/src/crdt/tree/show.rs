@@ -6,6 +6,7 @@
 
 use super::{Event, Node, Spot, TOP, TRASH, TreeState};
 use crate::graph::Dot;
+use crate::ordered::sort_by_key;
 
 impl TreeState {
     /// Shows these nodes where the moves have put them.
@@ -15,7 +16,7 @@ impl TreeState {
         let rank = |node| (self.rank(node, &mut climbed), node);
         let mut ranked: Vec<((bool, u32), u32)> = touched.into_iter().map(rank).collect();
         climbed.into_iter().for_each(|node| self.nodes[node as usize].rank = None);
-        ranked.sort_unstable();
+        sort_by_key(&mut ranked, |item| *item);
         for ((leaves, _), node) in ranked {
             self.show_one(node, leaves, events);
         }

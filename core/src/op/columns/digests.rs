@@ -5,6 +5,7 @@
 use crate::codec::{DecodeError, DecodeErrorKind, Reader};
 use crate::id::ReplicaId;
 use crate::op::{Digest, LogHead, Segment, chain, chain_start};
+use crate::ordered::sort_by_key;
 
 /// A dependency, taken out of its change.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Chain {
 /// Which of the dependencies can leave out their digest.
 pub(super) fn computable(segments: &[Segment], named: &[Named]) -> Vec<bool> {
     let mut order: Vec<usize> = (0..named.len()).filter(|index| named[*index].target.is_some()).collect();
-    order.sort_unstable_by_key(|index| (named[*index].target, named[*index].end));
+    sort_by_key(&mut order, |index| (named[*index].target, named[*index].end));
     let mut computable = vec![false; named.len()];
     for group in order.chunk_by(|a, b| named[*a].target == named[*b].target) {
         let Some(target) = named[group[0]].target else { continue };
@@ -101,7 +102,7 @@ pub(super) fn fill(segments: &mut [Segment], holes: &[Hole]) -> Result<(), Decod
         return Ok(());
     }
     let mut by_target: Vec<&Hole> = holes.iter().collect();
-    by_target.sort_unstable_by_key(|hole| (hole.target, hole.end));
+    sort_by_key(&mut by_target, |hole| (hole.target, hole.end));
     let log = |(index, segment): (usize, &Segment)| Log {
         chain: Chain::new(segment.replica),
         busy: false,
