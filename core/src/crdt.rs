@@ -34,6 +34,7 @@ pub(crate) use diff::diff;
 pub(crate) use event::Event;
 pub(crate) use list::ListState;
 pub(crate) use map::MapState;
+pub(crate) use marks::{Mark, Piece};
 pub(crate) use multi::MultiValue;
 pub use rope::Metric;
 pub(crate) use rope::{Extent, Rope};

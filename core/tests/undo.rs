@@ -1,6 +1,7 @@
 //! Undo and redo, type by type: what comes back, what stays away, and what others wrote in the meantime. Bug class F.
 
-use selvedge::{ContainerKind, Doc, EditError, ReplicaId, Transaction, UndoManager, VersionVector};
+use selvedge::doc::Expand;
+use selvedge::{ContainerKind, Doc, EditError, ReplicaId, Transaction, UndoManager, Value, VersionVector};
 use serde_json::{Value as Json, json};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -414,5 +415,55 @@ fn a_removal_that_wins_is_taken_back_unless_others_removed_too() -> Outcome {
     pair.sync();
     let (undone, done) = pair.back_and_forth()?;
     assert_eq!((undone, done), (json!({ "s": [1] }), json!({ "s": [3] })));
+    Ok(())
+}
+
+/// The marks of text `t`: stretches with what "k" reads there.
+fn marks(doc: &Doc) -> Vec<(usize, Option<Value>)> {
+    let runs = doc.text("t").runs();
+    runs.into_iter().map(|run| (run.len, run.marks.into_iter().next().map(|(_, value)| value))).collect()
+}
+
+#[test]
+fn marks_are_taken_back_where_they_still_count() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        tx.text("t").push_str("0123456789")?;
+        tx.text("t").mark(0..4, "k", "red", Expand::After)
+    })?;
+    let value = |text: &str| Some(Value::from(text));
+    pair.edit(|tx| tx.text("t").mark(2..8, "k", "blue", Expand::None))?;
+    pair.edit(|tx| tx.text("t").unmark(3..6, "k"))?;
+    pair.edit(|tx| tx.text("t").mark(5..7, "k", "blue", Expand::After))?;
+    let mine = marks(&pair.doc);
+    pair.sync();
+    pair.other.change(|tx| {
+        tx.text("t").mark(7..8, "k", "green", Expand::After)?;
+        tx.text("t").insert(5, "xx")
+    })?;
+    pair.sync();
+    let before = marks(&pair.doc);
+    assert_ne!(before, mine);
+    let undone = [(4, value("red")), (5, None), (1, value("green")), (2, None)];
+    for _ in 0..2 {
+        while pair.undo.undo(&mut pair.doc)?.is_some() {}
+        assert_eq!(marks(&pair.doc), undone);
+        while pair.undo.redo(&mut pair.doc)?.is_some() {}
+        assert_eq!(marks(&pair.doc), before);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_undone_mark_leaves_the_edges_as_they_were() -> Outcome {
+    let mut pair = Pair::new(|tx| {
+        tx.text("t").push_str("0123456789")?;
+        tx.text("t").mark(0..10, "k", "link", Expand::None)
+    })?;
+    pair.edit(|tx| tx.text("t").unmark(4..6, "k"))?;
+    pair.undo.undo(&mut pair.doc)?;
+    for at in [6, 4] {
+        pair.doc.change(|tx| tx.text("t").insert(at, "x"))?;
+    }
+    assert_eq!(marks(&pair.doc), [(12, Some(Value::from("link")))]);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A document as JSON with the marks of its texts: what `Doc::to_json` leaves out.
 
 use selvedge::doc::Entry;
-use selvedge::{ContainerKind, Doc, Handle, OpId};
+use selvedge::{ContainerKind, Doc, Handle};
 use serde_json::{Map, Value as Json, json};
 
 /// The whole document, every text as a list of runs: text, and marks by key.
@@ -28,13 +28,14 @@ fn container(doc: &Doc, handle: Handle) -> Json {
         ContainerKind::Text => text(doc, handle),
         ContainerKind::Tree => {
             let tree = doc.tree_at(handle);
-            let node = |(id, mut node): (OpId, Json)| {
-                if let Some(map) = tree.map(id) {
-                    node["data"] = container(doc, map);
+            let nodes = tree.nodes().into_iter().enumerate().map(|(index, node)| {
+                let mut shown = plain[index].clone();
+                if let Some(map) = tree.map(node) {
+                    shown["data"] = container(doc, map);
                 }
-                node
-            };
-            tree.nodes().into_iter().zip(plain.as_array().cloned().unwrap_or_default()).map(node).collect()
+                shown
+            });
+            nodes.collect()
         }
         _ => plain,
     }

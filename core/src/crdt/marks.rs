@@ -39,6 +39,14 @@ impl Step {
     }
 }
 
+/// What counts between two bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) from: Bound,
+    pub(crate) to: Bound,
+    pub(crate) winner: Option<Arc<Mark>>,
+}
+
 /// A stretch of the view with one value for one key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stretch<'a> {
@@ -124,6 +132,21 @@ impl Marks {
             }
         }
         found
+    }
+
+    /// What counts for a key between two bounds, piece by piece. O(log n) for each.
+    pub(crate) fn pieces(&self, sequence: &Sequence, key: &str, (from, to): (Bound, Bound)) -> Vec<Piece> {
+        let steps = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        let first = steps.partition_point(|step| sequence.compare_bounds(step.at, from) != Ordering::Greater);
+        let inside = steps[first..].iter().take_while(|step| sequence.compare_bounds(step.at, to) == Ordering::Less);
+        let winner = first.checked_sub(1).and_then(|before| steps[before].winner.clone());
+        let mut pieces = vec![Piece { from, to, winner }];
+        for step in inside {
+            let last = pieces.len() - 1;
+            pieces[last].to = step.at;
+            pieces.push(Piece { from: step.at, to, winner: step.winner.clone() });
+        }
+        pieces
     }
 
     /// The marks of an element, sorted by key. O(log n) for each key of the text.

@@ -4,10 +4,11 @@
 //! by the identity of elements and writes, not by position. It is recorded like any other edit, so taking *it* back is
 //! what redo does. Always holds: undoing everything leaves what others wrote; undo and redo with nothing in between
 //! show the same document; an undo that fails changes neither the document nor the stacks. Not here: what is recorded
-//! (`step`), how it is taken back (`revert`, `revert_sequence`, `revert_tree`).
+//! (`step`), how it is taken back (`revert` and its neighbours).
 
 mod reborn;
 mod revert;
+mod revert_marks;
 mod revert_sequence;
 mod revert_tree;
 mod step;

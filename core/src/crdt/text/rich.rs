@@ -1,7 +1,7 @@
 //! What a text does with the identities of its characters: marks and anchors.
 
 use super::{Ids, TextState};
-use crate::crdt::marks::{Mark, Marks, Stretch};
+use crate::crdt::marks::{Mark, Marks, Piece, Stretch};
 use crate::crdt::rope::{Extent, Rope};
 use crate::crdt::sequence::{Bound, Sequence, Side};
 use crate::crdt::{Applied, Context, Event};
@@ -39,8 +39,7 @@ impl TextState {
         if run.start >= run.end || run.end > sequence.prepared_len() || !is_value {
             return Applied::Invalid;
         }
-        let (start_side, end_side) = sides(run.expand);
-        let bounds = (sequence.prepared_bound(run.start, start_side), sequence.prepared_bound(run.end, end_side));
+        let bounds = prepared_bounds(sequence, run);
         let rank = (context.lamport, context.logs.replica(context.dot.log), context.dot.seq);
         let mark = Mark { rank, value: run.value.clone(), expand: run.expand };
         let Some(Ids { sequence, .. }) = self.ids.as_deref() else { return Applied::NeedsHistory };
@@ -52,6 +51,36 @@ impl TextState {
             }
         });
         Applied::Done
+    }
+
+    /// What counts, before it is made, in the place of a mark that is made here.
+    pub(crate) fn pieces_under(&mut self, run: &MarkRun<'_>, logs: &Logs) -> Vec<Piece> {
+        let Some(sequence) = self.caught_up(logs) else { return Vec::new() };
+        sequence.prepare(&Past::everything());
+        let bounds = prepared_bounds(sequence, run);
+        self.pieces(run.key, bounds)
+    }
+
+    /// What counts for a key between two bounds.
+    pub(crate) fn pieces(&self, key: &str, bounds: (Bound, Bound)) -> Vec<Piece> {
+        let Some(Ids { sequence, .. }) = self.ids.as_deref() else { return Vec::new() };
+        match &self.marks {
+            Some(marks) => marks.pieces(sequence, key, bounds),
+            None => Marks::default().pieces(sequence, key, bounds),
+        }
+    }
+
+    /// The mark that gives the characters that are between two bounds now this value; `None` if there are none.
+    pub(crate) fn mark_between<'a>(
+        &self,
+        (from, to): (Bound, Bound),
+        key: &'a str,
+        value: Option<Value>,
+    ) -> Option<MarkRun<'a>> {
+        let Ids { sequence, .. } = self.ids.as_deref()?;
+        let (start, end) = (sequence.view_before(from), sequence.view_before(to));
+        let expand = Expand::new(from.side == Side::After, to.side == Side::Before);
+        (start < end).then_some(MarkRun { start, end, expand, key, value })
     }
 
     /// Tells of the marks that characters have by the place where they were just inserted.
@@ -117,6 +146,12 @@ impl TextState {
         let sequence = self.caught_up(logs)?;
         (bound.dot == Dot::NONE || sequence.has(bound.dot)).then(|| sequence.view_before(bound))
     }
+}
+
+/// The bounds of a mark at the prepare version.
+fn prepared_bounds(sequence: &Sequence, run: &MarkRun<'_>) -> (Bound, Bound) {
+    let (start_side, end_side) = sides(run.expand);
+    (sequence.prepared_bound(run.start, start_side), sequence.prepared_bound(run.end, end_side))
 }
 
 /// The sides on which the bounds of a mark lie: what expands stays with the neighbour outside.

@@ -1,7 +1,8 @@
 //! Which operation stands for which: an undo that brings back a deleted character, an overwritten value or a removed
 //! addition makes a new one, and whatever meant the old one means the new one from then on.
 //!
-//! Always holds: every operation has at most one successor (it dies once), and successors are our own newest operations.
+//! Always holds: every operation has at most one successor (it dies once), and successors are our own newest operations. Only
+//! of a mark several may be left, each of which knows what it stands for.
 
 use crate::crdt::Stretches;
 use crate::doc::OWN;
@@ -21,6 +22,12 @@ impl Reborn {
     pub(super) fn add(&mut self, old: Dot, len: u32, new: Dot) {
         self.next.insert(old, len, new);
         self.origin.insert(new, len, old);
+        self.order.push(new);
+    }
+
+    /// From now on, `new` stands for `old` somewhere; something else may elsewhere.
+    pub(super) fn add_partly(&mut self, old: Dot, new: Dot) {
+        self.origin.insert(new, 1, old);
         self.order.push(new);
     }
 

@@ -1,5 +1,5 @@
 //! Taking steps back, last one first: registers, counters and sets. Texts and lists are in `revert_sequence`, trees in
-//! `revert_tree`.
+//! `revert_tree`, marks in `revert_marks`.
 //!
 //! A value is put back only if ours is still the one that is read; what others wrote in the meantime stays.
 
@@ -21,6 +21,7 @@ pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Resu
         match &step.deed {
             Deed::TextInsert { len } => doc.erase_reborn(handle, dot, *len, reborn)?,
             Deed::TextDelete { text, len } => doc.restore_text(handle, dot, text, *len, reborn)?,
+            Deed::Mark { key, before } => doc.revert_mark(handle, dot, key, before, reborn)?,
             Deed::ListInsert { len } => doc.remove_elements(handle, dot, *len)?,
             Deed::ListMove { element } => {
                 if !doc.remove_slot(handle, reborn.latest(dot), *element)? {

@@ -3,7 +3,7 @@
 //! Always holds: an operation that changes nothing to see is not recorded; consecutive insertions or deletions in one container
 //! are one step. Nothing is recorded unless an `UndoManager` asked for it.
 
-use crate::crdt::{Content, Handle, MultiValue, Standing};
+use crate::crdt::{Content, Handle, MultiValue, Piece, Standing};
 use crate::doc::{Doc, OWN};
 use crate::graph::Dot;
 use crate::op::{OpRun, Value};
@@ -29,6 +29,11 @@ pub(super) enum Deed {
     TextDelete {
         text: String,
         len: u32,
+    },
+    /// With what counted before where it marks.
+    Mark {
+        key: String,
+        before: Vec<Piece>,
     },
     ListInsert {
         len: u32,
@@ -93,7 +98,7 @@ pub(super) enum Deed {
 
 impl Step {
     pub(super) fn is_text(&self) -> bool {
-        matches!(self.deed, Deed::TextInsert { .. } | Deed::TextDelete { .. })
+        matches!(self.deed, Deed::TextInsert { .. } | Deed::TextDelete { .. } | Deed::Mark { .. })
     }
 
     /// Makes `next` part of this step, if it goes on where this one ends; gives it back otherwise.
@@ -144,6 +149,9 @@ impl Doc {
             (Content::Text(text), OpRun::Delete { pos, len, .. }) => {
                 Deed::TextDelete { text: text.rope().slice(*pos, *len), len: *len }
             }
+            (Content::Text(text), OpRun::Mark(mark)) => {
+                Deed::Mark { key: mark.key.to_owned(), before: text.pieces_under(mark, &self.logs) }
+            }
             (Content::List(_), OpRun::ListInsert { values, .. }) => Deed::ListInsert { len: values.len() as u32 },
             (Content::List(list), OpRun::Delete { pos, .. }) => {
                 let slot = list.slot_at(*pos)?;
@@ -191,10 +199,8 @@ impl Doc {
             (Content::RemoveWinsSet(set), OpRun::SetRemove { value }) if set.contains(value) => {
                 Deed::RemoveWinsRemove { value: value.clone() }
             }
-            // Marks are not taken back; rights that were given to another replica are that replica's.
-            (Content::Text(_), OpRun::Mark(_)) | (Content::BoundedCounter(_), OpRun::CounterTransfer { .. }) => {
-                return None;
-            }
+            // Rights that were given to another replica are that replica's.
+            (Content::BoundedCounter(_), OpRun::CounterTransfer { .. }) => return None,
             // Nothing to see: a value that was in the set, or was not; an addition of nothing.
             (Content::Counter(_) | Content::BoundedCounter(_), _) => return None,
             (Content::Set(_) | Content::RemoveWinsSet(_), _) => return None,
