@@ -69,6 +69,8 @@ pub struct Doc {
     stored: Option<Stored>,
     /// An operation that only a newer version knows was met: the state is not all there is.
     has_unknown: bool,
+    /// The state was read, not made by a replay: containers that are gone from it are not known.
+    from_state: bool,
     /// The operations of the pending change.
     draft: BodyWriter,
     /// Somebody was told the version: the pending change must not grow any more.
@@ -99,6 +101,7 @@ impl Doc {
             pending: None,
             stored: None,
             has_unknown: false,
+            from_state: false,
             draft: BodyWriter::default(),
             cut: AtomicBool::new(false),
             untaken: Vec::new(),

@@ -181,6 +181,7 @@ impl Doc {
 
     /// Makes the state anew from the logs and the pending operations. Handles stay, and nobody is told.
     pub(super) fn replay(&mut self, tracked: bool) {
+        self.from_state = false;
         let changes = self.changes_in_order();
         // What the pending change has mentioned is in no log yet.
         let own = self.pending.is_some().then(|| self.names[OWN as usize].clone());

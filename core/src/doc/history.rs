@@ -135,7 +135,8 @@ impl Doc {
     /// Makes sure that every change is sealed and here.
     fn whole(&mut self) -> Result<(), VersionError> {
         self.commit(None);
-        if self.load_history().map_err(VersionError::Unreadable)? {
+        self.load_history().map_err(VersionError::Unreadable)?;
+        if self.from_state {
             // Containers that are gone from the state are there in older versions: they need a handle that all share.
             self.replay(false);
         }

@@ -81,6 +81,7 @@ impl Doc {
         let mut from = StateReader::new(containers, text, &logs, &replicas);
         let handles = doc.containers.read_state(&mut from)?;
         from.end()?;
+        doc.from_state = true;
         for ((log, _), bound) in logs.iter().zip(bindings) {
             bind(&mut doc.names[*log as usize], &bound, &handles).ok_or_else(|| {
                 reader.error("container binding", DecodeErrorKind::Inconsistent("there is no such one"))

@@ -174,18 +174,18 @@ impl Doc {
         }
     }
 
-    /// Puts the history that was left in the file in front of the changes that are here. Returns whether there was any.
+    /// Puts the history that was left in the file in front of the changes that are here.
     ///
     /// # Errors
     /// If it is malformed, or does not lead to the state that it was saved with.
-    pub(super) fn load_history(&mut self) -> Result<bool, DecodeError> {
-        let Some(stored) = self.stored.as_mut().filter(|stored| stored.left) else { return Ok(false) };
+    pub(super) fn load_history(&mut self) -> Result<(), DecodeError> {
+        let Some(stored) = self.stored.as_mut().filter(|stored| stored.left) else { return Ok(()) };
         let (block, range) = stored.history.clone();
         let segments = read_changes(block, &stored.bytes[range])?;
         let mut order = self.logs.put_history(segments.unwrap_or_default())?;
         stored.left = false;
         order.append(&mut self.order);
         self.order = order;
-        Ok(true)
+        Ok(())
     }
 }
