@@ -51,11 +51,12 @@ pub(crate) struct Bed<P: Peer> {
     doc: Option<P::Doc>,
     saved: Option<Vec<u8>>,
     exported: Option<Vec<u8>>,
+    history: Option<Vec<u8>>,
 }
 
 impl<P: Peer> Bed<P> {
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, refused: None, updates: None, spare: None, doc: None, saved: None, exported: None }
+        Self { name, refused: None, updates: None, spare: None, doc: None, saved: None, exported: None, history: None }
     }
 
     /// Keeps a finished document and its files, if there is none yet.
@@ -64,6 +65,7 @@ impl<P: Peer> Bed<P> {
         if self.doc.is_none() {
             self.saved = Some(P::save(&mut doc)?);
             self.exported = P::export(&mut doc)?;
+            self.history = P::history(&mut doc)?;
             self.doc = Some(doc);
         }
         Ok(())
@@ -130,14 +132,19 @@ impl<P: Peer> Bed<P> {
         Ok(time)
     }
 
-    fn import_all(&self, trace: &Trace) -> Result<Sample> {
+    fn import_all(&self, trace: &Trace, row: Row) -> Result<Sample> {
         if self.saved.is_none() {
             return Ok(cut_before());
         }
         let Some(exported) = &self.exported else {
             return Ok(Sample::Missing("has no export of its history".to_owned()));
         };
-        let (time, (_doc, text)) = cpu(|| to_text::<P>(P::import(exported)?))?;
+        let exported = if row == Row::Replay { self.history.as_ref().unwrap_or(exported) } else { exported };
+        let import = || match row {
+            Row::ImportAllVerified => P::import_verified(exported)?.map_or_else(|| P::import(exported), Ok),
+            _ => P::import(exported),
+        };
+        let (time, (_doc, text)) = cpu(|| to_text::<P>(import()?))?;
         check(&text, &trace.end)?;
         Ok(Sample::Time(time))
     }
@@ -194,7 +201,7 @@ impl<P: Peer> Subject for Bed<P> {
             Row::Local => self.local(trace, cap),
             Row::LocalEmit => self.local_emit(trace, cap),
             Row::Stream => self.stream(trace, cap),
-            Row::ImportAll => self.import_all(trace),
+            Row::ImportAll | Row::ImportAllVerified | Row::Replay => self.import_all(trace, row),
             Row::Open | Row::OpenEdit | Row::Save => self.open(trace, row),
             _ => bail!("{} is not timed", row.name()),
         }
@@ -206,7 +213,7 @@ impl<P: Peer> Subject for Bed<P> {
         let heap = heap(|| Ok(to_text::<P>(P::open(saved)?)?.0))?;
         let mut counts = vec![
             (Row::FullBytes, Some(saved.len() as u64)),
-            (Row::HistoryBytes, self.exported.as_ref().map(|bytes| bytes.len() as u64)),
+            (Row::HistoryBytes, self.history.as_ref().or(self.exported.as_ref()).map(|bytes| bytes.len() as u64)),
             (Row::HeapOpen, Some(heap.live)),
             (Row::HeapPeak, Some(heap.peak)),
         ];

@@ -54,6 +54,17 @@ pub(crate) trait Peer {
     /// Takes in what `export` wrote, into an empty document.
     fn import(exported: &[u8]) -> Result<Self::Doc>;
 
+    /// The operations alone, if `export` holds more than them.
+    fn history(_doc: &mut Self::Doc) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    /// Takes in what `export` wrote and holds any finished state in it against the operations; `None` where `import`
+    /// trusts nothing to begin with.
+    fn import_verified(_exported: &[u8]) -> Result<Option<Self::Doc>> {
+        Ok(None)
+    }
+
     /// Sizes that differ from the obvious: `full_bytes` is what `save` wrote, `history_bytes` what `export` wrote, and
     /// `updates_bytes` the sum of the updates, unless a figure stands here. `None` takes the figure away.
     fn sizes(_doc: &mut Self::Doc, _trace: &Trace, _updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {

@@ -31,6 +31,10 @@ pub(crate) enum Row {
     Stream,
     /// Everything in one import into an empty document, to text.
     ImportAll,
+    /// The same, and what it brought along finished agrees with the operations.
+    ImportAllVerified,
+    /// The operations alone, in one import into an empty document, to text.
+    Replay,
     /// A saved document, to text.
     Open,
     /// The same, and one edit.
@@ -58,7 +62,8 @@ pub(crate) enum Row {
 use Row::*;
 
 /// What is timed, in this order.
-pub(crate) const TIMED: &[Row] = &[Local, LocalEmit, Stream, ImportAll, Open, OpenEdit, Save];
+pub(crate) const TIMED: &[Row] =
+    &[Local, LocalEmit, Stream, ImportAll, ImportAllVerified, Replay, Open, OpenEdit, Save];
 
 /// All rows in the order of the table.
 pub(crate) const ALL: &[Row] = &[
@@ -66,6 +71,8 @@ pub(crate) const ALL: &[Row] = &[
     LocalEmit,
     Stream,
     ImportAll,
+    ImportAllVerified,
+    Replay,
     Open,
     OpenEdit,
     Save,
@@ -86,6 +93,8 @@ impl Row {
             LocalEmit => "local_emit",
             Stream => "stream",
             ImportAll => "import_all",
+            ImportAllVerified => "import_all_verified",
+            Replay => "replay",
             Open => "open",
             OpenEdit => "open_edit",
             Save => "save",

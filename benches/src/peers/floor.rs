@@ -118,9 +118,13 @@ impl Subject for Floor {
                 drop(rope);
                 Ok(Sample::Time(time))
             }
-            Row::LocalEmit | Row::Stream | Row::ImportAll | Row::OpenEdit | Row::Save => {
-                Ok(Sample::Missing("a rope has no updates and no history".to_owned()))
-            }
+            Row::LocalEmit
+            | Row::Stream
+            | Row::ImportAll
+            | Row::ImportAllVerified
+            | Row::Replay
+            | Row::OpenEdit
+            | Row::Save => Ok(Sample::Missing("a rope has no updates and no history".to_owned())),
             _ => bail!("{} is not timed", row.name()),
         }
     }

@@ -1,4 +1,5 @@
-//! Ours. `edit` is `Doc::change`, an update is `Doc::take_batch`, `export` is `export_since` of nothing.
+//! Ours. `edit` is `Doc::change`, an update is `Doc::take_batch`, `export` is `export_all`, which begins with the finished
+//! state; the history alone is `export_since` of nothing.
 //!
 //! Updates travel as encoded batches here, and are counted as the messages of a session that carry them.
 
@@ -117,7 +118,17 @@ impl Peer for Selvedge {
     }
 
     fn export(doc: &mut Doc) -> Result<Option<Vec<u8>>> {
+        Ok(Some(doc.export_all()))
+    }
+
+    fn history(doc: &mut Doc) -> Result<Option<Vec<u8>>> {
         Ok(Some(doc.export_since(&VersionVector::new())))
+    }
+
+    fn import_verified(exported: &[u8]) -> Result<Option<Doc>> {
+        let mut doc = Self::import(exported)?;
+        ensure!(doc.verify()?, "the state is not what the history leads to");
+        Ok(Some(doc))
     }
 
     fn import(exported: &[u8]) -> Result<Doc> {
