@@ -168,9 +168,10 @@ fn play(ops: [[Op; 3]; 2], heard: (Heard, Heard)) -> Result<[Doc; 2], Box<dyn st
     Ok(docs)
 }
 
-/// All ways for every combination of a large alphabet would take minutes: each takes its share of them.
+/// All ways for every combination take many minutes (set SELVEDGE_FUZZ_ALL for them): each takes its share of them.
 fn stride(alphabet: usize) -> usize {
-    [1, 1, 1, 1, 8, 40][alphabet]
+    let all = std::env::var_os("SELVEDGE_FUZZ_ALL").is_some();
+    if all { 1 } else { [1, 1, 2, 6, 48, 80][alphabet] }
 }
 
 fn check_all(alphabet: &[Op]) -> Result<usize, Box<dyn std::error::Error>> {
