@@ -161,7 +161,7 @@ export function loadCore(): Promise<CoreModule> {
 async function start(): Promise<CoreModule> {
   try {
     const { default: init, Replica } = await import("../wasm/selvedge_wasm.js");
-    const module = source ?? await unpack((await import("./packed.js")).packed);
+    const module = source ?? (await import("./packed.js")).unpack();
     await init({ module_or_path: module });
     return { Replica: Replica as unknown as CoreModule["Replica"] };
   } catch (cause) {
@@ -170,12 +170,6 @@ async function start(): Promise<CoreModule> {
       cause,
     });
   }
-}
-
-async function unpack(packed: string): Promise<ArrayBuffer> {
-  const bytes = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Response(stream).arrayBuffer();
 }
 
 /**

@@ -1,2 +1,2 @@
-/** The WebAssembly module, deflated, in base64; written by the build. */
-export const packed: string;
+/** The WebAssembly module's bytes, unpacked; the file is written by the build. */
+export function unpack(): Uint8Array<ArrayBuffer>;

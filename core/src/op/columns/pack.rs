@@ -18,6 +18,9 @@ const FACTOR: usize = 16;
 const ALLOWANCE: usize = 64 << 10;
 /// Columns up to this length together are also deflated in one piece, which saves a code table for each.
 const SMALL: usize = 8 << 10;
+/// Less than this is not deflated: columns are run-length encoded already, and setting up a compressor costs as much as
+/// deflating tens of kilobytes.
+const TINY: usize = 64;
 
 /// What is kept for a dependency while it is decoded: its hole, and the last end of its name.
 const DEP_BYTES: usize = 64;
@@ -50,11 +53,8 @@ pub(super) fn pack(segments: &[Segment], columns: &Columns) -> Vec<u8> {
     let streams = &columns.store.streams;
     let raw: usize = streams.iter().map(Vec::len).sum();
     let whole = (raw <= SMALL).then(|| content(segments, columns, |_| None));
-    let each = content(segments, columns, |stream| {
-        Some(deflate(stream, Effort::Disk)).filter(|packed| packed.len() < stream.len())
-    });
-    let packed =
-        whole.as_deref().map(|whole| deflate(whole, Effort::Disk)).filter(|packed| packed.len() + 2 < each.len());
+    let each = content(segments, columns, |stream| deflated(stream).filter(|packed| packed.len() < stream.len()));
+    let packed = whole.as_deref().and_then(deflated).filter(|packed| packed.len() + 2 < each.len());
     let need = segments.iter().map(|segment| segment.frames.len()).sum::<usize>()
         + streams.iter().enumerate().map(|(index, stream)| stream.len() + cost(index, stream.len())).sum::<usize>()
         + whole.as_ref().map_or(0, |whole| whole.len() * PLACE_FACTOR);
@@ -68,6 +68,10 @@ pub(super) fn pack(segments: &[Segment], columns: &Columns) -> Vec<u8> {
     }
     out.extend_from_slice(body);
     out
+}
+
+fn deflated(raw: &[u8]) -> Option<Vec<u8>> {
+    (raw.len() >= TINY).then(|| deflate(raw, Effort::Disk))
 }
 
 fn content(segments: &[Segment], columns: &Columns, pack: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
