@@ -87,7 +87,8 @@ fn optimise(repo: &Repo, module: &Path) -> Result<()> {
     ensure!(program.is_file(), "no wasm-opt: bindings/npm must list `binaryen` among its devDependencies");
     let smaller = module.with_extension("opt");
     let mut wasm_opt = proc::command(program);
-    wasm_opt.arg("-Os").args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
+    // The size levels leave fewer bytes that pack worse: 7 % more after compression.
+    wasm_opt.arg("-O1").args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
     proc::visible_ok(&mut wasm_opt)?;
     fs::rename(&smaller, module).context("the optimised module cannot take its place")
 }
