@@ -217,6 +217,9 @@ impl<P: Peer> Subject for Bed<P> {
             (Row::HeapOpen, Some(heap.live)),
             (Row::HeapPeak, Some(heap.peak)),
         ];
+        if P::open_history(saved)?.is_some() {
+            counts.push((Row::HeapHistory, Some(crate::measure::heap(|| P::open_history(saved))?.live)));
+        }
         if let Some(updates) = &self.updates {
             let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).filter(|update| !update.is_empty()).collect();
             counts.push((Row::UpdatesBytes, Some(updates.iter().map(|update| update.len() as u64).sum())));

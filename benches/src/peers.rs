@@ -48,6 +48,11 @@ pub(crate) trait Peer {
     /// Opens what `save` wrote.
     fn open(saved: &[u8]) -> Result<Self::Doc>;
 
+    /// The same with its history loaded, if opening leaves it for later.
+    fn open_history(_saved: &[u8]) -> Result<Option<Self::Doc>> {
+        Ok(None)
+    }
+
     /// Everything, for a document that has nothing; `None` if the library has no such thing.
     fn export(doc: &mut Self::Doc) -> Result<Option<Vec<u8>>>;
 

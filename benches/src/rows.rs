@@ -55,6 +55,8 @@ pub(crate) enum Row {
     UpdatesAloneBytes,
     /// Heap after opening.
     HeapOpen,
+    /// Heap after opening, with the history ready to be read.
+    HeapHistory,
     /// The most heap that opening needed at once.
     HeapPeak,
 }
@@ -83,6 +85,7 @@ pub(crate) const ALL: &[Row] = &[
     UpdatesBytes,
     UpdatesAloneBytes,
     HeapOpen,
+    HeapHistory,
     HeapPeak,
 ];
 
@@ -105,6 +108,7 @@ impl Row {
             UpdatesBytes => "updates_bytes",
             UpdatesAloneBytes => "updates_alone_bytes",
             HeapOpen => "heap_open",
+            HeapHistory => "heap_history",
             HeapPeak => "heap_peak",
         }
     }

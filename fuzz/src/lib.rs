@@ -7,6 +7,7 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod arbitrary;
 pub mod bytes;
+pub mod decoders;
 #[cfg(not(target_family = "wasm"))]
 pub mod forge;
 pub mod oracle;

@@ -14,8 +14,9 @@ use crate::repo::Repo;
 pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     let program: &[&str] = match args.first().and_then(|name| name.to_str()) {
         Some("edit") => &["--bin", "edit", "--features", "edit"],
+        Some("types") => &["--bin", "types", "--features", "edit"],
         Some("sync") => &["--bin", "sync"],
-        _ => bail!("which bench? cargo xtask bench edit, or cargo xtask bench sync (each takes --help)"),
+        _ => bail!("which bench? cargo xtask bench edit, types or sync (each takes --help)"),
     };
     let manifest = repo.root.join("benches/Cargo.toml");
     ensure!(manifest.is_file(), "benches/Cargo.toml is not there: the checkout is not complete");

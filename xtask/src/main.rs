@@ -1,7 +1,7 @@
 //! `cargo xtask`: the only set-up and the only commands that a developer of Selvedge needs.
 //!
 //! This file reads the command line and hands over. It knows nothing of toolchains, folders or processes:
-//! see `setup`, `build`, `demo`, `test` and `bench` for those.
+//! see `setup`, `build`, `demo`, `test`, `bench` and `fuzz` for those.
 #![allow(clippy::print_stderr, reason = "printing is what a tool is for")]
 
 mod bench;
@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod environment;
 mod fresh;
+mod fuzz;
 mod proc;
 mod relay;
 mod repo;
@@ -46,6 +47,12 @@ enum Command {
     /// Measure: runs the `benches/` workspace with the arguments given.
     Bench {
         /// Arguments of the bench program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Fuzz a decoder, or scripts, with libFuzzer: the target's name, then libFuzzer's arguments.
+    Fuzz {
+        /// The target, and arguments such as -max_total_time=60.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
@@ -107,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => demo::serve(&repo, args.port, args.data),
         Command::Test(args) => test::run(&repo, &args.steps, args.keep_going),
         Command::Bench { args } => bench::run(&repo, &args),
+        Command::Fuzz { args } => fuzz::run(&repo, &args),
         Command::Env { command } => environment::print_or_run(&repo, &command),
     }
 }

@@ -1,7 +1,7 @@
 //! `Anchor`: a position that survives edits: it stays with a character of a text or an element of a list.
 //!
 //! Always holds: an anchor means the same on every copy: it names the operation that inserted the character, and the
-//! container by its way from the root, never anything that differs between copies. Bytes: docs/format.md, §6.
+//! container by its way from the root, never anything that differs between copies. Bytes: docs/format.md, §8.
 
 use std::fmt;
 use std::str::FromStr;
