@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::rope::{Extent, Rope};
 use super::sequence::Sequence;
 use super::{Applied, Context, Event};
-use crate::graph::{Dot, Logs, Past};
+use crate::graph::{Dot, Past};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TextState {
@@ -74,17 +74,23 @@ impl Ids {
         }
     }
 
-    fn catch_up(&mut self, logs: &Logs) {
-        if self.backlog.is_empty() {
-            return;
-        }
-        self.sequence.prepare(&Past::everything());
-        for step in std::mem::take(&mut self.backlog) {
-            match step.kind {
-                StepKind::Insert => {
-                    self.sequence.insert(step.dot, step.pos, step.len, false, logs);
+    /// Puts the operations of the backlog into the sequence and moves its prepare version to `past`. They are put in
+    /// where they stand in the view, each as counting at that version or not: so none has to be taken back.
+    fn prepare(&mut self, past: &Past) {
+        let Self { sequence, backlog } = self;
+        sequence.prepare(past);
+        for step in backlog.drain(..) {
+            let seen = past.end(step.dot.log).map_or(step.len, |end| end.saturating_sub(step.dot.seq).min(step.len));
+            for (start, len, counted) in [(0, seen, true), (seen, step.len - seen, false)] {
+                let dot = step.dot.plus(start);
+                match step.kind {
+                    _ if len == 0 => {}
+                    StepKind::Insert => sequence.insert_seen(dot, step.pos + start, len, counted),
+                    StepKind::Delete { backward } => {
+                        let pos = if backward { step.pos - start } else { step.pos };
+                        sequence.delete_seen(dot, pos, len, backward, counted);
+                    }
                 }
-                StepKind::Delete { backward } => self.sequence.delete(step.dot, step.pos, step.len, backward, |_| {}),
             }
         }
     }
@@ -173,8 +179,7 @@ impl TextState {
             return Applied::Done;
         }
         let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-        ids.catch_up(context.logs);
-        ids.sequence.prepare(context.past);
+        ids.prepare(context.past);
         let placed = ids.sequence.insert(context.dot, pos, extent.chars, false, context.logs);
         let Some(index) = placed else { return Applied::Invalid };
         tell(&self.rope, index);
@@ -201,8 +206,7 @@ impl TextState {
             return fits.into();
         }
         let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-        ids.catch_up(context.logs);
-        ids.sequence.prepare(context.past);
+        ids.prepare(context.past);
         if !ids.sequence.can_delete(pos, len, backward) {
             return Applied::Invalid;
         }
