@@ -78,10 +78,11 @@ impl Sequence {
             next => next,
         };
         let right = self.dot(end);
-        let (at, view) = match end.and_then(|end| self.before_child(end, left)) {
-            _ if end == next => (at, view),
-            Some(place) => place,
-            None => self.integrate((at, view), end, dot, left, right, logs),
+        let (at, view) = if end == next {
+            (at, view)
+        } else {
+            let child = end.and_then(|end| self.before_child(end, left));
+            child.unwrap_or_else(|| self.integrate((at, view), end, dot, left, right, logs))
         };
         let before = Sums { prepare: pos, view, inserted: 0 };
         self.put(at, Some(before), Run { dot, len, left, right, prepare: 1, gone: u32::from(hidden) });
