@@ -10,8 +10,9 @@ mod homes;
 use self::homes::Homes;
 use super::run::{Change, Run, Sums};
 
-const LEAF_MAX: usize = 32;
-const NODE_MAX: usize = 16;
+/// Most runs of a leaf, and children of a node: with one more, just before it is split, their memory is a power of two.
+const LEAF_MAX: usize = 31;
+const NODE_MAX: usize = 15;
 const NO_PARENT: u32 = u32::MAX;
 
 /// A place between two elements: behind the first `offset` elements of run `index` of `leaf`.
