@@ -88,7 +88,8 @@ impl History {
         author.records.push(Record { seq: dot.seq, len, deed });
     }
 
-    /// Moves the prepare version to `past`, telling `shift` of what changes by it.
+    /// Moves the prepare version to `past`, telling `shift` of what changes by it. O(authors × logs not wholly seen), and
+    /// what differs from the version before.
     pub(super) fn prepare(&mut self, past: &Past, mut shift: impl FnMut(Shift, &mut Cursor)) {
         for author in &mut self.authors {
             let end = author.end();

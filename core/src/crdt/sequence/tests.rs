@@ -2,6 +2,7 @@
 //! plain walk over the runs finds them.
 
 use super::*;
+use crate::graph::Graph;
 use crate::id::ReplicaId;
 
 /// Edits by some authors.
@@ -102,4 +103,25 @@ fn what_is_put_in_by_its_place_in_the_view_counts_once_the_prepare_version_has_i
         assert_eq!(script.sequence.prepared_len(), script.sequence.len());
         script.check();
     }
+}
+
+#[test]
+fn who_types_backwards_beside_others_walks_over_nothing() {
+    let (mut script, mut graph) = (Script::new(2, 0), Graph::default());
+    for (log, seq) in (0..2).flat_map(|log| (0..50).map(move |seq| (log, seq))) {
+        let dot = Dot { log, seq };
+        let (past, _) = graph.place(dot, &[]);
+        script.sequence.prepare(&past);
+        if log == 1 && seq > 0 {
+            let tree = &script.sequence.tree;
+            assert!(tree.behind(Cursor::START).is_some_and(|at| !script.sequence.is_inserted(at)));
+            let right = tree.next_inserted(Cursor::START).expect("what was typed before");
+            assert!(script.sequence.before_child(right, Dot::NONE).is_some());
+        }
+        script.sequence.insert(dot, 0, 1, false, &script.logs);
+        graph.push(dot, 1, &[]);
+    }
+    let expected = (0..2).flat_map(|log| (0..50).rev().map(move |seq| Dot { log, seq }));
+    assert_eq!(script.sequence.elements().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    script.check();
 }
