@@ -1,10 +1,12 @@
 //! Which operations made a sequence, by author: what inserting and deleting has to be taken back and redone when the
 //! prepare version moves.
 //!
-//! Always holds: the records of an author are sorted by seq; the prepare version names every author with records.
+//! Always holds: authors are sorted by log, an author's records by seq; the prepare version names every author with
+//! records.
 
 use smallvec::SmallVec;
 
+use super::tree::Cursor;
 use crate::graph::{Dot, Past};
 
 /// What a stretch of operations did.
@@ -41,12 +43,22 @@ pub(super) struct Author {
     pub(super) log: u32,
     /// Exclusive end of the author's operations that count at the prepare version.
     prepared: u32,
+    /// Where the elements of its latest shift were.
+    near: Cursor,
     pub(super) records: Vec<Record>,
 }
 
 impl Author {
     fn end(&self) -> u32 {
         self.records.last().map_or(0, |last| last.seq + last.len)
+    }
+
+    /// The first record with operations from `seq` on.
+    fn first_record(&self, seq: u32) -> usize {
+        match &self.records[..] {
+            [.., before, _] if before.seq + before.len <= seq => self.records.len() - 1,
+            records => records.partition_point(|record| record.seq + record.len <= seq),
+        }
     }
 }
 
@@ -64,16 +76,20 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Notes that operations from `dot` on, which count at the prepare version, did `deed`.
-    pub(super) fn record(&mut self, dot: Dot, len: u32, deed: Deed) {
-        let author = match self.authors.iter().position(|author| author.log == dot.log) {
-            Some(index) => &mut self.authors[index],
-            None => {
-                self.authors.push(Author { log: dot.log, prepared: 0, records: Vec::new() });
-                self.authors.last_mut().expect("pushed above")
+    /// Notes that operations from `dot` on did `deed`; `counted` tells whether they count at the prepare version. `near`
+    /// is a place close to what they did.
+    pub(super) fn record(&mut self, dot: Dot, len: u32, deed: Deed, counted: bool, near: Cursor) {
+        let author = match self.authors.binary_search_by_key(&dot.log, |author| author.log) {
+            Ok(index) => &mut self.authors[index],
+            Err(index) => {
+                self.authors.insert(index, Author { log: dot.log, prepared: 0, near, records: Vec::new() });
+                &mut self.authors[index]
             }
         };
-        author.prepared = dot.seq + len;
+        author.near = near;
+        if counted {
+            author.prepared = dot.seq + len;
+        }
         if let Some(last) = author.records.last_mut()
             && last.seq + last.len == dot.seq
             && goes_on(last, deed, len)
@@ -84,23 +100,28 @@ impl History {
         author.records.push(Record { seq: dot.seq, len, deed });
     }
 
-    /// Moves the prepare version to `past` and returns what changes by it.
-    pub(super) fn prepare(&mut self, past: &Past) -> Vec<Shift> {
-        let mut shifts = Vec::new();
+    /// Moves the prepare version to `past`, telling `shift` of what changes by it. O(authors × logs not wholly seen), and
+    /// what differs from the version before.
+    pub(super) fn prepare(&mut self, past: &Past, mut shift: impl FnMut(Shift, &mut Cursor)) {
         for author in &mut self.authors {
             let end = author.end();
             let wanted = past.end(author.log).map_or(end, |seen| seen.min(end));
+            if author.prepared == wanted {
+                continue;
+            }
             let (from, to, forward) =
                 (author.prepared.min(wanted), author.prepared.max(wanted), wanted > author.prepared);
-            let first = author.records.partition_point(|record| record.seq + record.len <= from);
-            for record in author.records[first..].iter().take_while(|record| record.seq < to) {
+            for record in &author.records[author.first_record(from)..] {
+                if record.seq >= to {
+                    break;
+                }
                 let start = from.max(record.seq);
                 let len = to.min(record.seq + record.len) - start;
-                shifts.push(Shift { first: record.target(author.log, start, len), len, forward });
+                let first = record.target(author.log, start, len);
+                shift(Shift { first, len, forward }, &mut author.near);
             }
             author.prepared = wanted;
         }
-        shifts
     }
 }
 
