@@ -4,11 +4,12 @@
 //!
 //! An operation's positions count what is visible at its own causal past: the tree keeps, beside the view, a second
 //! count at a "prepare version" that is moved there first, at a cost in proportion to what is concurrent. An operation
-//! that has seen everything moves nothing. Always holds: whether an operation is valid depends on its causal past alone.
-//! Not here: the content of the elements (`text`, `list`).
+//! that has seen everything moves nothing, and branches that arrive in turns have a tree each (`lane`). Always holds:
+//! whether an operation is valid depends on its causal past alone. Not here: the content of the elements (`text`, `list`).
 
 mod bound;
 mod history;
+mod lane;
 mod lookup;
 mod run;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use std::cmp::Ordering;
 
 pub(crate) use self::bound::Bound;
 pub use self::bound::Side;
-use self::history::{Deed, History, Shift};
+use self::history::{Deed, History};
+use self::lane::Lane;
 use self::run::{Change, Run, Sums};
 use self::tree::{Cursor, Tree};
 use crate::graph::{Dot, Logs, Past};
@@ -29,6 +31,9 @@ use crate::graph::{Dot, Logs, Past};
 pub(crate) struct Sequence {
     tree: Tree,
     history: History,
+    lanes: Vec<Lane>,
+    /// Records moved since a lane was opened, as far as they were many at once.
+    moved: usize,
 }
 
 /// Elements of one author that stand and were made one behind the other, and share one fate.
@@ -65,7 +70,7 @@ pub(crate) struct Deleted {
 
 impl Sequence {
     pub(crate) fn new() -> Self {
-        Self { tree: Tree::new(), history: History::default() }
+        Self { tree: Tree::new(), history: History::default(), lanes: Vec::new(), moved: 0 }
     }
 
     /// A sequence of which everything is seen by whoever comes later, bulk-loaded in order.
@@ -81,7 +86,7 @@ impl Sequence {
                 gone: 2 * deletes + u32::from(run.hidden),
             }
         });
-        Self { tree: Tree::from_runs(runs), history: History::default() }
+        Self { tree: Tree::from_runs(runs), ..Self::new() }
     }
 
     /// The runs in order, as long as they go on.
@@ -109,8 +114,12 @@ impl Sequence {
 
     /// Moves the prepare version to `past`.
     pub(crate) fn prepare(&mut self, past: &Past) {
-        let Self { tree, history } = self;
-        history.prepare(past, |shift, near| shift_run(tree, shift, near));
+        self.choose_lane(past);
+        let Self { tree, history, .. } = self;
+        history.prepare(past, |shift, near| {
+            let by = Change { prepare: if shift.forward { 1 } else { -1 }, gone: 0 };
+            lane::change(tree, shift.first, shift.len, by, near);
+        });
     }
 
     /// Number of elements at the prepare version.
@@ -167,6 +176,9 @@ impl Sequence {
     }
 
     fn put(&mut self, at: Cursor, before: Option<Sums>, run: Run) {
+        if !self.lanes.is_empty() {
+            self.insert_in_lanes(self.tree.element_before(at), run);
+        }
         let near = self.tree.insert(at, before, run);
         self.history.record(run.dot, run.len, Deed::Insert, run.is_inserted(), near);
     }
@@ -289,6 +301,9 @@ impl Sequence {
         let at = if backward { Cursor { offset: found.offset + 1 - len, ..found } } else { found };
         let first = run.dot.plus(at.offset);
         let near = self.tree.update(at, len, Change { prepare: i32::from(counted), gone: 2 });
+        if !self.lanes.is_empty() {
+            self.change_in_lanes(first, len, 2);
+        }
         let target = if backward { first.plus(len - 1) } else { first };
         self.history.record(dot, len, Deed::Delete { target, backward }, counted, near);
         let view = run.is_visible().then(|| view - (found.offset - at.offset));
@@ -304,7 +319,9 @@ impl Sequence {
             return None;
         }
         let view = self.tree.before(at).view;
-        self.tree.update(at, 1, Change { prepare: 0, gone: if hidden { 1 } else { -1 } });
+        let gone = if hidden { 1 } else { -1 };
+        self.tree.update(at, 1, Change { prepare: 0, gone });
+        self.change_in_lanes(dot, 1, gone);
         (!run.is_deleted()).then_some(view)
     }
 
@@ -345,18 +362,5 @@ impl Sequence {
     pub(crate) fn elements(&self) -> impl Iterator<Item = Dot> {
         let visible = self.tree.runs().filter(|run| run.is_visible());
         visible.flat_map(|run| (0..run.len).map(|i| run.dot.plus(i)))
-    }
-}
-
-/// Takes operations back or redoes them: at the prepare version, a stretch of elements has one more or less against it.
-fn shift_run(tree: &mut Tree, shift: Shift, near: &mut Cursor) {
-    let by = Change { prepare: if shift.forward { 1 } else { -1 }, gone: 0 };
-    let mut done = 0;
-    while done < shift.len {
-        let at = tree.locate_near(*near, shift.first.plus(done));
-        let run = tree.run(at).expect("located");
-        let len = (shift.len - done).min(run.len - at.offset);
-        *near = tree.update(at, len, by);
-        done += len;
     }
 }

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::lane::Reached;
 use super::tree::Cursor;
 use crate::graph::{Dot, Past};
 
@@ -49,6 +50,17 @@ pub(super) struct Author {
 }
 
 impl Author {
+    /// How many of its operations count at `past`.
+    fn wanted(&self, past: &Past) -> u32 {
+        let end = self.end();
+        past.end(self.log).map_or(end, |seen| seen.min(end))
+    }
+
+    /// Number of records between two ends.
+    fn records_between(&self, a: u32, b: u32) -> usize {
+        if a == b { 0 } else { self.first_record(a).abs_diff(self.first_record(b)) + 1 }
+    }
+
     fn end(&self) -> u32 {
         self.records.last().map_or(0, |last| last.seq + last.len)
     }
@@ -100,12 +112,38 @@ impl History {
         author.records.push(Record { seq: dot.seq, len, deed });
     }
 
+    /// How many records moving the prepare version to `past` concerns. O(authors × log n).
+    pub(super) fn distance(&self, past: &Past) -> usize {
+        self.authors.iter().map(|author| author.records_between(author.prepared, author.wanted(past))).sum()
+    }
+
+    /// The same from another prepare version.
+    pub(super) fn distance_from(&self, reached: &[Reached], past: &Past) -> usize {
+        let distance =
+            |author: &Author| author.records_between(find(reached, author.log).prepared, author.wanted(past));
+        self.authors.iter().map(distance).sum()
+    }
+
+    /// The prepare version.
+    pub(super) fn reached(&self) -> Vec<Reached> {
+        let reached = |author: &Author| Reached { log: author.log, prepared: author.prepared, near: author.near };
+        self.authors.iter().map(reached).collect()
+    }
+
+    /// Takes over the prepare version of another tree and returns the one before.
+    pub(super) fn exchange(&mut self, reached: &[Reached]) -> Vec<Reached> {
+        let before = self.reached();
+        for author in &mut self.authors {
+            Reached { prepared: author.prepared, near: author.near, .. } = find(reached, author.log);
+        }
+        before
+    }
+
     /// Moves the prepare version to `past`, telling `shift` of what changes by it. O(authors × logs not wholly seen), and
     /// what differs from the version before.
     pub(super) fn prepare(&mut self, past: &Past, mut shift: impl FnMut(Shift, &mut Cursor)) {
         for author in &mut self.authors {
-            let end = author.end();
-            let wanted = past.end(author.log).map_or(end, |seen| seen.min(end));
+            let wanted = author.wanted(past);
             if author.prepared == wanted {
                 continue;
             }
@@ -123,6 +161,12 @@ impl History {
             author.prepared = wanted;
         }
     }
+}
+
+/// How far a log was reached.
+fn find(reached: &[Reached], log: u32) -> Reached {
+    let at = reached.binary_search_by_key(&log, |reached| reached.log);
+    at.map_or(Reached { log, prepared: 0, near: Cursor::START }, |at| reached[at])
 }
 
 /// Whether a deed of `len` more operations goes on where the last record ends; a single deletion has no direction yet.

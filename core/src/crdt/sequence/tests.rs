@@ -125,3 +125,60 @@ fn who_types_backwards_beside_others_walks_over_nothing() {
     assert_eq!(script.sequence.elements().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     script.check();
 }
+
+/// What authors who do not know of each other do: dot, position, and whether it inserts.
+fn apart(authors: u32, edits: u32) -> Vec<Vec<(Dot, u32, bool)>> {
+    let mut script = Script::new(authors, 5);
+    let branch = |log| {
+        let mut len = 0;
+        let edits = (0..edits).map(|seq| {
+            let inserts = len == 0 || script.dice(3) > 0;
+            let pos = script.dice(if inserts { len + 1 } else { len });
+            len = if inserts { len + 1 } else { len - 1 };
+            (Dot { log, seq }, pos, inserts)
+        });
+        edits.collect()
+    };
+    (0..authors).map(branch).collect()
+}
+
+/// Plays edits in this order; tells how many lanes there were at most.
+fn play(authors: u32, edits: impl Iterator<Item = (Dot, u32, bool)>) -> (Script, usize) {
+    let (mut script, mut graph, mut lanes) = (Script::new(authors, 0), Graph::default(), 0);
+    for (dot, pos, inserts) in edits {
+        let (past, _) = graph.place(dot, &[]).expect("the graph has all of the history");
+        script.sequence.prepare(&past);
+        if inserts {
+            script.sequence.insert(dot, pos, 1, false, &script.logs).expect("a place");
+        } else {
+            script.sequence.delete(dot, pos, 1, false, |_| {});
+        }
+        graph.push(dot, 1, &[]);
+        lanes = lanes.max(script.sequence.lanes.len());
+    }
+    (script, lanes)
+}
+
+#[test]
+fn branches_that_arrive_in_turns_are_followed_in_lanes_of_their_own() {
+    for authors in [2, 3, 6] {
+        let branches = apart(authors, 400);
+        let (mut whole, _) = play(authors, branches.iter().flatten().copied());
+        let in_turns = (0..400).flat_map(|seq| branches.iter().map(move |branch| branch[seq]));
+        let (mut turns, lanes) = play(authors, in_turns);
+        assert!(lanes >= 1, "none was opened");
+        let elements = |script: &Script| script.sequence.elements().collect::<Vec<_>>();
+        assert_eq!(elements(&whole), elements(&turns));
+        let all = elements(&turns);
+        turns.sequence.set_hidden(all[0], true);
+        turns.sequence.use_lane(0);
+        assert_eq!(elements(&turns), all[1..]);
+        turns.sequence.set_hidden(all[0], false);
+        turns.check();
+        for script in [&mut whole, &mut turns] {
+            script.sequence.prepare(&Past::everything());
+            assert_eq!(script.sequence.prepared_len(), script.sequence.len());
+        }
+        turns.check();
+    }
+}

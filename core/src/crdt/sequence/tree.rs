@@ -105,6 +105,11 @@ impl Tree {
         self.total
     }
 
+    /// Number of runs, roughly: what a copy costs.
+    pub(super) fn size(&self) -> usize {
+        self.leaves.len() * LEAF_MAX
+    }
+
     pub(super) fn run(&self, at: Cursor) -> Option<&Run> {
         self.leaves[at.leaf as usize].runs.get(at.index as usize)
     }

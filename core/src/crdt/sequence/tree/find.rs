@@ -127,6 +127,14 @@ impl Tree {
         if next < leaf.runs.len() { Some(Cursor::run(at.leaf, next)) } else { Some(Cursor::run(leaf.next?, 0)) }
     }
 
+    /// The element right before a place, `NONE` at the beginning.
+    pub(in super::super) fn element_before(&self, at: Cursor) -> Dot {
+        match self.run(at) {
+            Some(run) if at.offset > 0 => run.dot.plus(at.offset - 1),
+            _ => self.end_before(at).and_then(|end| self.run(end)).map_or(Dot::NONE, Run::last),
+        }
+    }
+
     /// The end of the run before the one of a place.
     pub(in super::super) fn end_before(&self, at: Cursor) -> Option<Cursor> {
         let end_of = |leaf: u32, index: usize| {
