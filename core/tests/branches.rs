@@ -4,7 +4,9 @@ use selvedge::doc::Expand;
 use selvedge::op::Batch;
 use selvedge::{Doc, EditError, ReplicaId, VersionVector};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+/// By author, in order.
+type Written = Vec<Vec<Batch>>;
 
 /// Edits of each author between two meetings: many more than what is looked at change by change.
 const EDITS: usize = 150;
@@ -38,8 +40,8 @@ fn edit(doc: &mut Doc, dice: &mut Dice) -> Result<Batch, EditError> {
     Ok(doc.take_batch())
 }
 
-/// What three authors write who meet twice, not all of them each time: by author, in order.
-fn history() -> Result<([Doc; 3], Vec<Vec<Batch>>), Box<dyn std::error::Error>> {
+/// What three authors write who meet now and then, not all of them each time.
+fn history() -> Fallible<([Doc; 3], Written)> {
     let (mut docs, mut batches, mut dice) = ([doc(1), doc(2), doc(3)], vec![Vec::new(); 3], Dice(7));
     for round in 0..3 {
         for (doc, written) in docs.iter_mut().zip(&mut batches) {
@@ -55,7 +57,7 @@ fn history() -> Result<([Doc; 3], Vec<Vec<Batch>>), Box<dyn std::error::Error>> 
     Ok((docs, batches))
 }
 
-fn read<'a>(batches: impl Iterator<Item = &'a Batch>) -> Result<Doc, Box<dyn std::error::Error>> {
+fn read<'a>(batches: impl Iterator<Item = &'a Batch>) -> Fallible<Doc> {
     let mut reader = doc(9);
     for batch in batches {
         assert_eq!(reader.import_batch(batch)?.invalid, []);
@@ -64,7 +66,7 @@ fn read<'a>(batches: impl Iterator<Item = &'a Batch>) -> Result<Doc, Box<dyn std
 }
 
 #[test]
-fn in_turns_or_one_after_the_other_they_make_the_same_document() -> Outcome {
+fn in_turns_or_one_after_the_other_they_make_the_same_document() -> Fallible<()> {
     let (mut docs, batches) = history()?;
     let everything: Vec<Batch> = docs.iter_mut().map(|doc| doc.batch_since(&VersionVector::new())).collect();
     let mut whole = read(everything.iter())?;

@@ -114,6 +114,9 @@ impl Sequence {
 
     /// Moves the prepare version to `past`.
     pub(crate) fn prepare(&mut self, past: &Past) {
+        if self.history.is_at(past) {
+            return;
+        }
         self.choose_lane(past);
         let Self { tree, history, .. } = self;
         history.prepare(past, |shift, near| {

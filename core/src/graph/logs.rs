@@ -358,6 +358,7 @@ impl Logs {
     fn add_in_causal_order(&mut self, candidates: &mut OrdMap<ReplicaId, Queue<'_>>, appended: &mut Appended) {
         let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
         let mut waiters: OrdMap<ReplicaId, Vec<ReplicaId>> = OrdMap::new();
+        appended.changes.reserve(candidates.values().map(|queue| queue.changes.len()).sum());
         while let Some(replica) = ready.pop() {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;

@@ -112,6 +112,11 @@ impl History {
         author.records.push(Record { seq: dot.seq, len, deed });
     }
 
+    /// Whether `past` is the prepare version. O(authors).
+    pub(super) fn is_at(&self, past: &Past) -> bool {
+        self.authors.iter().all(|author| author.prepared == author.wanted(past))
+    }
+
     /// How many records moving the prepare version to `past` concerns. O(authors × log n).
     pub(super) fn distance(&self, past: &Past) -> usize {
         self.authors.iter().map(|author| author.records_between(author.prepared, author.wanted(past))).sum()
