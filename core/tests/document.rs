@@ -1,23 +1,12 @@
 //! Documents from the outside: what the README shows, and what edits, exchanges, saves and errors do.
 
+#[path = "common/copies.rs"]
+mod copies;
+
+use copies::{Outcome, doc, exchange};
 use selvedge::doc::{Entry, PatchKind};
 use selvedge::{ContainerKind, Doc, EditError, ReplicaId, Value, VersionVector};
 use serde_json::json;
-
-type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-fn doc(id: u128) -> Doc {
-    Doc::new(ReplicaId::from(id))
-}
-
-fn exchange(a: &mut Doc, b: &mut Doc) -> Outcome {
-    b.import(&a.export_since(&b.version()))?;
-    a.import(&b.export_since(&a.version()))?;
-    assert_eq!(a.version(), b.version());
-    assert_eq!(a.to_json(), b.to_json());
-    assert_eq!(a.log_states().len(), b.log_states().len());
-    Ok(())
-}
 
 #[test]
 fn two_copies_edited_apart_become_equal() -> Outcome {

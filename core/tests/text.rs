@@ -1,22 +1,12 @@
 //! Texts beyond characters: offsets in every unit, anchors, marks and Deltas. Bug classes A (divergence) and G (offsets).
 
+#[path = "common/copies.rs"]
+mod copies;
+
+use copies::{Outcome, doc, exchange};
 use selvedge::doc::{Anchor, DeltaOp, Expand, Metric, Side};
 use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, Value, VersionVector};
 use serde_json::json;
-
-type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-fn doc(id: u128) -> Doc {
-    Doc::new(ReplicaId::from(id))
-}
-
-fn exchange(a: &mut Doc, b: &mut Doc) -> Outcome {
-    b.import(&a.export_since(&b.version()))?;
-    a.import(&b.export_since(&a.version()))?;
-    assert_eq!(a.to_json(), b.to_json());
-    assert_eq!(a.text("t").runs(), b.text("t").runs());
-    Ok(())
-}
 
 /// Two copies of a text.
 fn pair(text: &str) -> Result<(Doc, Doc), Box<dyn std::error::Error>> {

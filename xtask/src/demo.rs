@@ -45,7 +45,7 @@ pub(crate) fn serve(repo: &Repo, port: Option<u16>, data: Option<PathBuf>) -> Re
 /// Drives the demo in a browser against a fresh relay.
 pub(crate) fn check(repo: &Repo, port: Option<u16>, data: Option<PathBuf>) -> Result<ExitCode> {
     let port = relay::free_port(port)?;
-    let ready = setup::run(repo, Needs::ALL)?;
+    let ready = setup::run(repo, Needs { browser: true, ..Needs::BUILD })?;
     build::run(repo, &ready)?;
     relay::build_binaries(repo)?;
     let interrupted = on_interrupt()?;

@@ -8,6 +8,7 @@ mod debian;
 mod npm;
 mod toolchain;
 mod tools;
+mod valgrind;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -24,11 +25,13 @@ pub(crate) struct Needs {
     pub(crate) build: bool,
     /// A Chromium for the end-to-end tests.
     pub(crate) browser: bool,
+    /// valgrind for the growth test.
+    pub(crate) valgrind: bool,
 }
 
 impl Needs {
-    pub(crate) const ALL: Self = Self { build: true, browser: true };
-    pub(crate) const BUILD: Self = Self { build: true, browser: false };
+    pub(crate) const ALL: Self = Self { build: true, browser: true, valgrind: true };
+    pub(crate) const BUILD: Self = Self { build: true, browser: false, valgrind: false };
 }
 
 /// The outcome of a set-up: where everything is. What was not asked for is `None`.
@@ -42,7 +45,7 @@ pub(crate) struct Ready {
 
 /// Makes sure of what is needed.
 pub(crate) fn run(repo: &Repo, needs: Needs) -> Result<Ready> {
-    let total = if needs.build { 6 } else { 0 } + usize::from(needs.browser);
+    let total = if needs.build { 6 } else { 0 } + usize::from(needs.browser) + usize::from(needs.valgrind);
     let mut steps = Steps { done: 0, total };
     let mut ready = Ready::default();
     if needs.build {
@@ -56,6 +59,9 @@ pub(crate) fn run(repo: &Repo, needs: Needs) -> Result<Ready> {
     }
     if needs.browser {
         ready.chromium = Some(steps.run("Chromium", || browser::ensure(repo))?);
+    }
+    if needs.valgrind {
+        steps.run("valgrind", || valgrind::ensure(repo).map(|found| ((), found)))?;
     }
     Ok(ready)
 }

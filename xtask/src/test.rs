@@ -89,6 +89,7 @@ pub(crate) fn run(repo: &Repo, named: &[Step], keep_going: bool) -> Result<ExitC
     let needs = Needs {
         build: steps.contains(&Step::Build),
         browser: steps.contains(&Step::E2e) || steps.contains(&Step::Pack),
+        valgrind: steps.contains(&Step::Rust),
     };
     let ready = setup::run(repo, needs)?;
     let mut table: Vec<(Step, Outcome, Duration)> = Vec::new();

@@ -39,15 +39,22 @@ impl<'a> Reader<'a> {
     /// The next `len` bytes.
     #[inline]
     pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], DecodeError> {
-        if len > self.remaining() {
-            return Err(self.error(field, DecodeErrorKind::TooShort { need: len, have: self.remaining() }));
+        match self.bytes[self.at..].get(..len) {
+            Some(bytes) => {
+                self.at += len;
+                Ok(bytes)
+            }
+            None => Err(self.too_short(field, len)),
         }
-        let bytes = &self.bytes[self.at..self.at + len];
-        self.at += len;
-        Ok(bytes)
+    }
+
+    #[cold]
+    fn too_short(&self, field: &'static str, need: usize) -> DecodeError {
+        self.error(field, DecodeErrorKind::TooShort { need, have: self.remaining() })
     }
 
     /// The next `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let mut out = [0; N];
         out.copy_from_slice(self.take(field, N)?);
@@ -102,10 +109,8 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn bounded(&mut self, field: &'static str, max: u64) -> Result<u64, DecodeError> {
         let offset = self.at;
-        match self.u64(field)? {
-            got if got > max => Err(DecodeError { field, offset, kind: DecodeErrorKind::AboveLimit { got, max } }),
-            got => Ok(got),
-        }
+        let got = self.u64(field)?;
+        if got <= max { Ok(got) } else { Err(above_limit(field, offset, got, max)) }
     }
 
     /// An unsigned integer of 32 bits.
@@ -122,14 +127,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let len = self.u64(field)?;
-        let have = self.remaining();
-        match usize::try_from(len) {
-            Ok(len) if len <= have => self.take(field, len),
-            _ => {
-                let need = usize::try_from(len).unwrap_or(usize::MAX);
-                Err(self.error(field, DecodeErrorKind::TooShort { need, have }))
-            }
-        }
+        self.take(field, usize::try_from(len).unwrap_or(usize::MAX))
     }
 
     /// UTF-8 text behind its length in bytes.
@@ -140,6 +138,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A replica id: 16 bytes.
+    #[inline]
     pub fn replica(&mut self, field: &'static str) -> Result<ReplicaId, DecodeError> {
         self.array(field).map(ReplicaId::from_bytes)
     }
@@ -165,4 +164,9 @@ impl<'a> Reader<'a> {
     pub fn end(&self, field: &'static str) -> Result<(), DecodeError> {
         if self.is_empty() { Ok(()) } else { Err(self.error(field, DecodeErrorKind::Trailing(self.remaining()))) }
     }
+}
+
+#[cold]
+fn above_limit(field: &'static str, offset: usize, got: u64, max: u64) -> DecodeError {
+    DecodeError { field, offset, kind: DecodeErrorKind::AboveLimit { got, max } }
 }

@@ -3,6 +3,7 @@
 use crate::id::VersionVector;
 
 /// Appends an unsigned LEB128 integer.
+#[inline]
 pub fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -17,6 +18,7 @@ pub fn put_i64(out: &mut Vec<u8>, value: i64) {
 }
 
 /// Appends bytes behind their length.
+#[inline]
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_u64(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

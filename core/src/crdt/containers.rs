@@ -10,7 +10,7 @@ use super::counter::CounterState;
 use super::remove_wins::RemoveWinsState;
 use super::set::SetState;
 use super::{Applied, Context, Event, Extent, ListState, MapState, MultiValue, TextState, TreeState};
-use crate::graph::{Dot, Logs};
+use crate::graph::Dot;
 use crate::op::{ContainerKind, ElementRef, MarkRun, OpRun, TextRun, Value};
 use crate::ordered::{OrdMap, sort_by_key};
 
@@ -437,13 +437,13 @@ impl Containers {
 
     /// Inserts characters that were typed here, which `dot` is the first of.
     #[inline]
-    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent, logs: &Logs) {
+    pub(crate) fn type_text(&mut self, handle: Handle, dot: Dot, pos: u32, text: &str, extent: Extent) {
         let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
         if let Some(all) = &mut self.events {
             let index_utf16 = state.rope().utf16_of(pos);
             all.push((handle, true, Event::TextInsert { index: pos, index_utf16, text: text.to_owned() }));
         }
-        state.insert_seen(dot, pos, text, extent, logs);
+        state.insert_seen(dot, pos, text, extent);
         if state.is_marked() && self.events.is_some() {
             self.tell_inherited(handle, dot, pos, extent);
         }
@@ -460,10 +460,10 @@ impl Containers {
 
     /// Deletes characters here.
     #[inline]
-    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32, logs: &Logs) {
+    pub(crate) fn erase_text(&mut self, handle: Handle, dot: Dot, pos: u32, len: u32) {
         let Content::Text(state) = &mut self.all[handle.0 as usize].content else { return };
         let mut events = self.events.is_some().then(Vec::new);
-        state.delete_seen(dot, pos, len, false, logs, &mut events);
+        state.delete_seen(dot, pos, len, false, &mut events);
         if let Some(events) = events {
             self.tell(handle, events);
         }

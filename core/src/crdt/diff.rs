@@ -9,17 +9,17 @@ mod marks;
 use self::marks::Kept;
 use super::sequence::Sequence;
 use super::{Content, Event, Extent, ListState, MapState, Stretches, TextState, TreeState};
-use crate::graph::{Dot, Logs};
+use crate::graph::Dot;
 use crate::op::Value;
 use crate::ordered::OrdSet;
 
 /// What turns state `a` of a container into state `b`; `a` is of no use afterwards. `whole` knows all operations of both.
 /// O(n log n) in the stretches of elements and in the nodes of a tree, O(n) otherwise.
-pub(crate) fn diff(a: &mut Content, b: &mut Content, whole: &Content, logs: &Logs) -> Vec<Event> {
+pub(crate) fn diff(a: &mut Content, b: &mut Content, whole: &Content) -> Vec<Event> {
     match (a, b) {
         (Content::Map(a), Content::Map(b)) => maps(a, b),
         (Content::List(a), Content::List(b)) => lists(a, b),
-        (Content::Text(a), Content::Text(b)) => texts(a, b, logs),
+        (Content::Text(a), Content::Text(b)) => texts(a, b),
         (Content::Register(a), Content::Register(b)) => {
             let changed = a.get() != b.get();
             changed.then(|| Event::Register { value: b.get().cloned() }).into_iter().collect()
@@ -126,8 +126,8 @@ fn steps(a: &Sequence, b: &Sequence) -> Vec<Step> {
 }
 
 /// The rope of `a` becomes that of `b` on the way.
-fn texts(a: &mut TextState, b: &mut TextState, logs: &Logs) -> Vec<Event> {
-    let (Some(old), Some(new)) = (a.sequence(logs), b.sequence(logs)) else { return Vec::new() };
+fn texts(a: &mut TextState, b: &mut TextState) -> Vec<Event> {
+    let (Some(old), Some(new)) = (a.sequence(), b.sequence()) else { return Vec::new() };
     let steps = steps(old, new);
     let marked = marks::changed(a, b, &Kept::all(&steps));
     let (rope, new) = (a.rope_mut(), b.rope());

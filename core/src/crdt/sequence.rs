@@ -4,13 +4,16 @@
 //!
 //! An operation's positions count what is visible at its own causal past: the tree keeps, beside the view, a second
 //! count at a "prepare version" that is moved there first, at a cost in proportion to what is concurrent. An operation
-//! that has seen everything moves nothing. Always holds: whether an operation is valid depends on its causal past alone.
-//! Not here: the content of the elements (`text`, `list`).
+//! that has seen everything moves nothing, and branches that arrive in turns have a tree each (`lane`). Always holds:
+//! whether an operation is valid depends on its causal past alone. Not here: the content of the elements (`text`, `list`).
 
 mod bound;
 mod history;
+mod lane;
 mod lookup;
 mod run;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::cmp::Ordering;
@@ -18,8 +21,9 @@ use std::cmp::Ordering;
 pub(crate) use self::bound::Bound;
 pub use self::bound::Side;
 use self::history::{Deed, History};
-use self::run::Run;
-use self::tree::{Count, Cursor, Tree};
+use self::lane::Lane;
+use self::run::{Change, Run, Sums};
+use self::tree::{Cursor, Tree};
 use crate::graph::{Dot, Logs, Past};
 
 /// Elements in an order that all copies agree on.
@@ -27,6 +31,9 @@ use crate::graph::{Dot, Logs, Past};
 pub(crate) struct Sequence {
     tree: Tree,
     history: History,
+    lanes: Vec<Lane>,
+    /// Records moved since a lane was opened, as far as they were many at once.
+    moved: usize,
 }
 
 /// Elements of one author that stand and were made one behind the other, and share one fate.
@@ -63,7 +70,7 @@ pub(crate) struct Deleted {
 
 impl Sequence {
     pub(crate) fn new() -> Self {
-        Self { tree: Tree::new(), history: History::default() }
+        Self { tree: Tree::new(), history: History::default(), lanes: Vec::new(), moved: 0 }
     }
 
     /// A sequence of which everything is seen by whoever comes later, bulk-loaded in order.
@@ -76,19 +83,22 @@ impl Sequence {
                 left: Dot::NONE,
                 right: Dot::NONE,
                 prepare: 1 + deletes,
-                deletes,
-                hidden: run.hidden,
+                gone: 2 * deletes + u32::from(run.hidden),
             }
         });
-        Self { tree: Tree::from_runs(runs), history: History::default() }
+        Self { tree: Tree::from_runs(runs), ..Self::new() }
     }
 
     /// The runs in order, as long as they go on.
     pub(crate) fn settled_runs(&self) -> impl Iterator<Item = SettledRun> {
         let mut runs = self.tree.runs().peekable();
         std::iter::from_fn(move || {
-            let settled =
-                |run: &Run| SettledRun { dot: run.dot, len: run.len, deleted: run.deletes > 0, hidden: run.hidden };
+            let settled = |run: &Run| SettledRun {
+                dot: run.dot,
+                len: run.len,
+                deleted: run.is_deleted(),
+                hidden: run.is_hidden(),
+            };
             let mut run = settled(runs.next()?);
             while let Some(next) = runs.next_if(|next| run.goes_on(&settled(next))) {
                 run.len += next.len;
@@ -104,20 +114,15 @@ impl Sequence {
 
     /// Moves the prepare version to `past`.
     pub(crate) fn prepare(&mut self, past: &Past) {
-        for shift in self.history.prepare(past) {
-            let (mut dot, mut left) = (shift.first, shift.len);
-            while left > 0 {
-                let at = self.tree.locate(dot);
-                let run = self.tree.run(at).expect("located");
-                let len = left.min(run.len - at.offset);
-                self.tree
-                    .update(at, len, |run| run.prepare = if shift.forward { run.prepare + 1 } else { run.prepare - 1 });
-                left -= len;
-                if left > 0 {
-                    dot = dot.plus(len);
-                }
-            }
+        if self.history.is_at(past) {
+            return;
         }
+        self.choose_lane(past);
+        let Self { tree, history, .. } = self;
+        history.prepare(past, |shift, near| {
+            let by = Change { prepare: if shift.forward { 1 } else { -1 }, gone: 0 };
+            lane::change(tree, shift.first, shift.len, by, near);
+        });
     }
 
     /// Number of elements at the prepare version.
@@ -131,52 +136,91 @@ impl Sequence {
         if pos > self.prepared_len() {
             return None;
         }
-        let (at, left) = match pos {
-            0 => (self.tree.start(), Dot::NONE),
+        let (at, left, view) = match pos {
+            0 => (Cursor::START, Dot::NONE, 0),
             _ => {
-                let (at, _) = self.tree.find(Count::Prepare, pos - 1);
-                let run = self.tree.run(at).expect("found");
-                (Cursor { offset: at.offset + 1, ..at }, run.dot.plus(at.offset))
+                let found = self.tree.find_prepared(pos - 1);
+                self.behind(found)
             }
         };
-        let (right, concurrent) = self.right_origin(at);
-        let at = if concurrent { self.integrate(at, dot, left, right, logs) } else { at };
-        let view = self.tree.before(at).view;
-        self.tree.insert(at, Run { dot, len, left, right, prepare: 1, deletes: 0, hidden });
-        self.history.record(dot, len, Deed::Insert);
+        let next = self.tree.behind(at);
+        let end = match next {
+            Some(next) if !self.is_inserted(next) => self.tree.next_inserted(next),
+            next => next,
+        };
+        let right = self.dot(end);
+        let (at, view) = if end == next {
+            (at, view)
+        } else {
+            let child = end.and_then(|end| self.before_child(end, left));
+            child.unwrap_or_else(|| self.integrate((at, view), end, dot, left, right, logs))
+        };
+        let before = Sums { prepare: pos, view, inserted: 0 };
+        self.put(at, Some(before), Run { dot, len, left, right, prepare: 1, gone: u32::from(hidden) });
         Some(view)
     }
 
-    /// The first element behind a place that exists at the prepare version, and whether others stand before it.
-    fn right_origin(&self, at: Cursor) -> (Dot, bool) {
-        let mut concurrent = false;
-        let mut next = match self.tree.run(at) {
-            Some(run) if at.offset < run.len => Some(at),
-            _ => self.tree.next_run(at),
+    /// Inserts `len` elements before position `pos` of the view, for operations that have seen everything; `counted`
+    /// tells whether they count at the prepare version.
+    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, len: u32, counted: bool) {
+        let (at, left, _) = match pos {
+            0 => (Cursor::START, Dot::NONE, 0),
+            _ => self.behind((self.tree.find_view(pos - 1), pos - 1)),
         };
-        while let Some(at) = next {
-            let run = self.tree.run(at).expect("a place of a run");
-            if run.prepare > 0 {
-                return (run.dot.plus(at.offset), concurrent);
-            }
-            concurrent = true;
-            next = self.tree.next_run(at);
-        }
-        (Dot::NONE, concurrent)
+        let right = self.dot(self.tree.behind(at));
+        self.put(at, None, Run { dot, len, left, right, prepare: u32::from(counted), gone: 0 });
     }
 
-    /// Finds the place among concurrent insertions: between them and the right origin, run by run.
-    fn integrate(&self, at: Cursor, dot: Dot, left: Dot, right: Dot, logs: &Logs) -> Cursor {
-        let (mut place, mut scanning) = (at, false);
-        let mut next = match self.tree.run(at) {
-            Some(run) if at.offset < run.len => Some(at),
-            _ => self.tree.next_run(at),
-        };
-        while let Some(at) = next {
+    /// The place behind an element with its place in the view, the element itself, and its successor's place in the view.
+    fn behind(&self, (at, view): (Cursor, u32)) -> (Cursor, Dot, u32) {
+        let run = self.tree.run(at).expect("found");
+        let place = Cursor { offset: at.offset + 1, ..at };
+        (place, run.dot.plus(at.offset), view + u32::from(run.is_visible()))
+    }
+
+    fn put(&mut self, at: Cursor, before: Option<Sums>, run: Run) {
+        if !self.lanes.is_empty() {
+            self.insert_in_lanes(self.tree.element_before(at), run);
+        }
+        let near = self.tree.insert(at, before, run);
+        self.history.record(run.dot, run.len, Deed::Insert, run.is_inserted(), near);
+    }
+
+    fn is_inserted(&self, at: Cursor) -> bool {
+        self.tree.run(at).is_some_and(Run::is_inserted)
+    }
+
+    /// The element behind a place, `NONE` at the end.
+    fn dot(&self, at: Option<Cursor>) -> Dot {
+        at.and_then(|at| Some(self.tree.run(at)?.dot.plus(at.offset))).unwrap_or(Dot::NONE)
+    }
+
+    /// The place right before the right origin, if it is there that an element belongs. If both have the same left origin,
+    /// the right origin is the element's parent in the tree of Fugue; if moreover nothing of what stands right before has
+    /// the same right origin, the element is its only left child. Without this, whoever types backwards beside somebody
+    /// else's insertions would walk over all of them for every character.
+    fn before_child(&self, right: Cursor, left: Dot) -> Option<(Cursor, u32)> {
+        let parent = self.tree.run(right)?;
+        let place = self.tree.end_before(right)?;
+        let only = parent.left == left && self.tree.run(place)?.right != parent.dot;
+        only.then(|| (place, self.tree.before(place).view))
+    }
+
+    /// Finds the place among concurrent insertions: between them and the right origin at `end`, run by run. Returns it
+    /// with what is before it in the view.
+    fn integrate(
+        &self,
+        start: (Cursor, u32),
+        end: Option<Cursor>,
+        dot: Dot,
+        left: Dot,
+        right: Dot,
+        logs: &Logs,
+    ) -> (Cursor, u32) {
+        let (mut place, mut scanning) = (start, false);
+        let (mut next, mut view) = (self.tree.behind(start.0), start.1);
+        while let Some(at) = next.filter(|_| next != end) {
             let run = self.tree.run(at).expect("a place of a run");
-            if run.contains(right) {
-                break;
-            }
             match self.compare_left(run.left, left) {
                 Ordering::Less => break,
                 Ordering::Greater => {}
@@ -191,8 +235,9 @@ impl Sequence {
                     }
                 },
             }
+            view += run.sums().view;
             if !scanning {
-                place = Cursor { offset: run.len, ..at };
+                place = (Cursor { offset: run.len, ..at }, view);
             }
             next = self.tree.next_run(at);
         }
@@ -227,23 +272,45 @@ impl Sequence {
     pub(crate) fn delete(&mut self, dot: Dot, pos: u32, len: u32, backward: bool, mut removed: impl FnMut(Deleted)) {
         let mut done = 0;
         while done < len {
-            let position = if backward { pos - done } else { pos };
-            let (found, before) = self.tree.find(Count::Prepare, position);
-            let run = *self.tree.run(found).expect("found");
-            let (at, count) = if backward {
-                let count = (found.offset + 1).min(len - done);
-                (Cursor { offset: found.offset + 1 - count, ..found }, count)
-            } else {
-                (found, (run.len - found.offset).min(len - done))
-            };
-            let first = run.dot.plus(at.offset);
-            let view = run.is_visible().then(|| before.view - (found.offset - at.offset));
-            self.tree.update(at, count, |run| (run.prepare, run.deletes) = (run.prepare + 1, run.deletes + 1));
-            let target = if backward { first.plus(count - 1) } else { first };
-            self.history.record(dot.plus(done), count, Deed::Delete { target, backward });
-            removed(Deleted { view, first, len: count });
-            done += count;
+            let found = self.tree.find_prepared(if backward { pos - done } else { pos });
+            let deleted = self.delete_at(dot.plus(done), found, len - done, backward, true);
+            done += deleted.len;
+            removed(deleted);
         }
+    }
+
+    /// Deletes `len` elements at `pos` of the view, for operations that have seen everything; `counted` tells whether
+    /// they count at the prepare version.
+    pub(crate) fn delete_seen(&mut self, dot: Dot, pos: u32, len: u32, backward: bool, counted: bool) {
+        let mut done = 0;
+        while done < len {
+            let view = if backward { pos - done } else { pos };
+            let found = (self.tree.find_view(view), view);
+            done += self.delete_at(dot.plus(done), found, len - done, backward, counted).len;
+        }
+    }
+
+    /// Deletes up to `len` elements of one run, from an element on whose place in the view comes with it.
+    fn delete_at(
+        &mut self,
+        dot: Dot,
+        (found, view): (Cursor, u32),
+        len: u32,
+        backward: bool,
+        counted: bool,
+    ) -> Deleted {
+        let run = *self.tree.run(found).expect("found");
+        let len = len.min(if backward { found.offset + 1 } else { run.len - found.offset });
+        let at = if backward { Cursor { offset: found.offset + 1 - len, ..found } } else { found };
+        let first = run.dot.plus(at.offset);
+        let near = self.tree.update(at, len, Change { prepare: i32::from(counted), gone: 2 });
+        if !self.lanes.is_empty() {
+            self.change_in_lanes(first, len, 2);
+        }
+        let target = if backward { first.plus(len - 1) } else { first };
+        self.history.record(dot, len, Deed::Delete { target, backward }, counted, near);
+        let view = run.is_visible().then(|| view - (found.offset - at.offset));
+        Deleted { view, first, len }
     }
 
     /// Takes one element out of the view or puts it back, without deleting it. Returns its place in the view if that
@@ -251,17 +318,19 @@ impl Sequence {
     pub(crate) fn set_hidden(&mut self, dot: Dot, hidden: bool) -> Option<u32> {
         let at = self.tree.locate(dot);
         let run = *self.tree.run(at).expect("located");
-        if run.hidden == hidden {
+        if run.is_hidden() == hidden {
             return None;
         }
         let view = self.tree.before(at).view;
-        self.tree.update(at, 1, |run| run.hidden = hidden);
-        (run.deletes == 0).then_some(view)
+        let gone = if hidden { 1 } else { -1 };
+        self.tree.update(at, 1, Change { prepare: 0, gone });
+        self.change_in_lanes(dot, 1, gone);
+        (!run.is_deleted()).then_some(view)
     }
 
     /// Whether the element was deleted by any operation that is known.
     pub(crate) fn is_deleted(&self, dot: Dot) -> bool {
-        self.tree.run(self.tree.locate(dot)).is_some_and(|run| run.deletes > 0)
+        self.tree.run(self.tree.locate(dot)).is_some_and(Run::is_deleted)
     }
 
     /// The element at a position of the view.
@@ -269,8 +338,7 @@ impl Sequence {
         if view >= self.len() {
             return None;
         }
-        let (at, _) = self.tree.find(Count::View, view);
-        self.tree.run(at).map(|run| run.dot.plus(at.offset))
+        Some(self.dot(Some(self.tree.find_view(view))))
     }
 
     /// The element at a position of the prepare version.
@@ -278,8 +346,7 @@ impl Sequence {
         if pos >= self.prepared_len() {
             return None;
         }
-        let (at, _) = self.tree.find(Count::Prepare, pos);
-        self.tree.run(at).map(|run| run.dot.plus(at.offset))
+        Some(self.dot(Some(self.tree.prepared(pos))))
     }
 
     /// An element's place in the view, `None` if it is not in it.

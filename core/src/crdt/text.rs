@@ -16,7 +16,7 @@ use super::rope::{Extent, Rope};
 use super::sequence::Sequence;
 use super::{Applied, Context, Event, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_u64};
-use crate::graph::{Dot, Logs, Past};
+use crate::graph::{Dot, Past};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TextState {
@@ -80,17 +80,23 @@ impl Ids {
         }
     }
 
-    fn catch_up(&mut self, logs: &Logs) {
-        if self.backlog.is_empty() {
-            return;
-        }
-        self.sequence.prepare(&Past::everything());
-        for step in std::mem::take(&mut self.backlog) {
-            match step.kind {
-                StepKind::Insert => {
-                    self.sequence.insert(step.dot, step.pos, step.len, false, logs);
+    /// Puts the operations of the backlog into the sequence and moves its prepare version to `past`. They are put in
+    /// where they stand in the view, each as counting at that version or not: so none has to be taken back.
+    fn prepare(&mut self, past: &Past) {
+        let Self { sequence, backlog } = self;
+        sequence.prepare(past);
+        for step in backlog.drain(..) {
+            let seen = past.end(step.dot.log).map_or(step.len, |end| end.saturating_sub(step.dot.seq).min(step.len));
+            for (start, len, counted) in [(0, seen, true), (seen, step.len - seen, false)] {
+                let dot = step.dot.plus(start);
+                match step.kind {
+                    _ if len == 0 => {}
+                    StepKind::Insert => sequence.insert_seen(dot, step.pos + start, len, counted),
+                    StepKind::Delete { backward } => {
+                        let pos = if backward { step.pos - start } else { step.pos };
+                        sequence.delete_seen(dot, pos, len, backward, counted);
+                    }
                 }
-                StepKind::Delete { backward } => self.sequence.delete(step.dot, step.pos, step.len, backward, |_| {}),
             }
         }
     }
@@ -126,9 +132,9 @@ impl TextState {
     }
 
     /// Which operation wrote what, caught up; `None` before the history was replayed for it.
-    pub(crate) fn sequence(&mut self, logs: &Logs) -> Option<&Sequence> {
+    pub(crate) fn sequence(&mut self) -> Option<&Sequence> {
         let ids = self.ids.as_mut()?;
-        ids.catch_up(logs);
+        ids.prepare(&Past::everything());
         Some(&ids.sequence)
     }
 
@@ -154,11 +160,11 @@ impl TextState {
 
     /// Inserts characters for an operation that has seen everything that happened to this text.
     #[inline]
-    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, text: &str, extent: Extent, logs: &Logs) {
+    pub(crate) fn insert_seen(&mut self, dot: Dot, pos: u32, text: &str, extent: Extent) {
         if let Some(ids) = &mut self.ids {
             ids.put_down(Step { dot, pos, len: extent.chars, kind: StepKind::Insert });
             if self.marks.is_some() {
-                ids.catch_up(logs);
+                ids.prepare(&Past::everything());
             }
         }
         self.note(dot, extent.chars);
@@ -173,13 +179,12 @@ impl TextState {
         pos: u32,
         len: u32,
         backward: bool,
-        logs: &Logs,
         events: &mut Option<Vec<Event>>,
     ) {
         if let Some(ids) = &mut self.ids {
             ids.put_down(Step { dot, pos, len, kind: StepKind::Delete { backward } });
             if self.marks.is_some() {
-                ids.catch_up(logs);
+                ids.prepare(&Past::everything());
             }
         }
         self.note(dot, len);
@@ -206,13 +211,12 @@ impl TextState {
                 return Applied::Invalid;
             }
             tell(&self.rope, pos);
-            self.insert_seen(context.dot, pos, text, extent, context.logs);
+            self.insert_seen(context.dot, pos, text, extent);
             self.tell_inherited(context.dot, pos, extent, events);
             return Applied::Done;
         }
         let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-        ids.catch_up(context.logs);
-        ids.sequence.prepare(context.past);
+        ids.prepare(context.past);
         let placed = ids.sequence.insert(context.dot, pos, extent.chars, false, context.logs);
         let Some(index) = placed else { return Applied::Invalid };
         tell(&self.rope, index);
@@ -235,13 +239,12 @@ impl TextState {
             let total = self.rope.len();
             let fits = if backward { pos < total && len <= pos + 1 } else { pos <= total && len <= total - pos };
             if fits {
-                self.delete_seen(context.dot, pos, len, backward, context.logs, events);
+                self.delete_seen(context.dot, pos, len, backward, events);
             }
             return fits.into();
         }
         let Some(ids) = &mut self.ids else { return Applied::NeedsHistory };
-        ids.catch_up(context.logs);
-        ids.sequence.prepare(context.past);
+        ids.prepare(context.past);
         if !ids.sequence.can_delete(pos, len, backward) {
             return Applied::Invalid;
         }

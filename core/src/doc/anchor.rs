@@ -67,7 +67,7 @@ impl Doc {
             pos.ok_or(EditError::OutOfRange { what: "position", index: pos.unwrap_or(0) as usize, len: len as usize })?;
         self.track();
         let bound = match self.containers.content_mut(container) {
-            Content::Text(text) => text.bound_at(pos, side, &self.logs),
+            Content::Text(text) => text.bound_at(pos, side),
             Content::List(list) => Some(list.bound_at(pos, side)),
             _ => None,
         };
@@ -87,7 +87,7 @@ impl Doc {
         let bound = Bound { dot, side: anchor.side };
         match self.containers.content_mut(container) {
             Content::Text(text) => {
-                let pos = text.position_of(bound, &self.logs)? as usize;
+                let pos = text.position_of(bound)? as usize;
                 let place = text.rope().locate(Metric::Scalar, pos)?;
                 Some(Position { container, index: pos, utf16: place.utf16 as usize, utf8: place.bytes })
             }

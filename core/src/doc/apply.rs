@@ -28,6 +28,10 @@ pub(super) struct Ineffective {
 }
 
 impl Ineffective {
+    pub(super) fn is_empty(&self) -> bool {
+        self.invalid.is_empty() && self.unknown.is_empty()
+    }
+
     fn invalid(id: OpId) -> Self {
         Self { invalid: vec![id], unknown: Vec::new() }
     }

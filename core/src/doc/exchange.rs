@@ -66,9 +66,11 @@ impl Doc {
         for change in &appended.changes {
             imported.from_the_future += usize::from(!self.clock.observe(change.header.hlc));
             let ineffective = self.apply_change(change);
-            imported.invalid.extend(ineffective.invalid);
-            self.has_unknown |= !ineffective.unknown.is_empty();
-            imported.unknown.extend(ineffective.unknown);
+            if !ineffective.is_empty() {
+                imported.invalid.extend(ineffective.invalid);
+                self.has_unknown |= !ineffective.unknown.is_empty();
+                imported.unknown.extend(ineffective.unknown);
+            }
             self.note_order(change.first.log);
             imported.changes += 1;
             imported.ops += change.header.ops;
@@ -96,10 +98,10 @@ impl Doc {
     /// The changes made here since the last call (or since the document was loaded). Seals the pending change.
     pub fn take_batch(&mut self) -> Batch {
         self.commit(None);
-        let mut batch = Batch::default();
+        let mut segments = Vec::with_capacity(self.untaken.len());
         for (log, from) in self.untaken.drain(..) {
-            batch.segments.extend(self.logs.log_since(log, from));
+            segments.extend(self.logs.log_since(log, from));
         }
-        batch
+        Batch { segments }
     }
 }

@@ -108,7 +108,7 @@ impl Doc {
         let mut patches = Vec::new();
         for container in (0..).map_while(|number| self.handle(number)) {
             let (before, now) = (old.containers.content_mut(container), new.containers.content_mut(container));
-            let events = diff(before, now, self.containers.content(container), &self.logs);
+            let events = diff(before, now, self.containers.content(container));
             let path = if events.is_empty() { None } else { new.path(container) };
             let patch =
                 |event: Event| Patch { path: path.clone(), container, kind: self.patch_kind(event), local: false };
@@ -178,7 +178,7 @@ impl Doc {
         let _ = self.whole();
         self.track();
         let written: Vec<(Dot, u32)> = match self.containers.content_mut(handle) {
-            Content::Text(text) => text.sequence(&self.logs).into_iter().flat_map(|ids| ids.shown()).collect(),
+            Content::Text(text) => text.sequence().into_iter().flat_map(|ids| ids.shown()).collect(),
             Content::List(list) => {
                 let value = |element| list.value(element).and_then(|register| register.writes().next());
                 list.elements().filter_map(|element| Some((value(element)?.0, 1))).collect()

@@ -144,7 +144,7 @@ impl Doc {
             }
             let names = &mut self.names[OWN as usize];
             self.draft.push_text(&mut names.log, index, pos, extent.chars, text);
-            self.containers.type_text(handle, dot, pos, text, extent, &self.logs);
+            self.containers.type_text(handle, dot, pos, text, extent);
             return Ok(());
         }
         self.push_op(handle, OpRun::TextInsert { pos, chars: extent.chars, text })
@@ -165,7 +165,7 @@ impl Doc {
             }
             let names = &mut self.names[OWN as usize];
             self.draft.push_delete(&mut names.log, index, pos, len);
-            self.containers.erase_text(handle, dot, pos, len, &self.logs);
+            self.containers.erase_text(handle, dot, pos, len);
             return Ok(());
         }
         self.push_op(handle, OpRun::Delete { pos, len, backward: false })

@@ -20,6 +20,7 @@ struct Run {
 /// Everything known, less the tails of some logs: what one operation has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
+    /// Ascending by log.
     unseen: SmallVec<[(u32, u32); 4]>,
 }
 
@@ -36,7 +37,7 @@ impl Past {
 
     /// The exclusive end of what was seen of `log`, `None` if all of it.
     pub fn end(&self, log: u32) -> Option<u32> {
-        self.unseen.iter().find(|(unseen, _)| *unseen == log).map(|(_, end)| *end)
+        self.unseen.binary_search_by_key(&log, |(unseen, _)| *unseen).ok().map(|at| self.unseen[at].1)
     }
 
     /// Whether the operation was seen.
@@ -63,6 +64,17 @@ pub struct Graph {
     /// Of the logs that were asked about last, the latest first.
     views: Vec<View>,
     base: Option<Base>,
+    recent: Option<Recent>,
+}
+
+/// Operations of one log that were added one behind the other, nothing else between them: each sees what the first sees.
+#[derive(Clone, Debug)]
+struct Recent {
+    first: Dot,
+    /// Exclusive; equal to the first as long as nothing was added.
+    end: u32,
+    past: Past,
+    lamport: u64,
 }
 
 /// What the graph starts from, instead of the whole history: everything behind it has seen all of it.
@@ -84,7 +96,7 @@ impl Graph {
     pub fn starting_at(ends: Vec<u32>, frontier: Vec<(Dot, u64)>) -> Self {
         let logs = vec![Vec::new(); ends.len()];
         let dots = frontier.iter().map(|(dot, _)| *dot).collect();
-        Self { logs, frontier: dots, views: Vec::new(), base: Some(Base { ends, frontier }) }
+        Self { logs, frontier: dots, views: Vec::new(), base: Some(Base { ends, frontier }), recent: None }
     }
 
     /// The frontier with its depths.
@@ -134,9 +146,18 @@ impl Graph {
     /// Adds `ops` operations of `log` from `first` on, whose parents are the operation before and `deps`.
     pub fn push(&mut self, first: Dot, ops: u32, deps: &[Dot]) {
         let log = first.log as usize;
-        if let ([last], []) = (&mut self.frontier[..], deps)
-            && last.log == first.log
-            && last.seq + 1 == first.seq
+        match &mut self.recent {
+            Some(recent)
+                if recent.first.log == first.log
+                    && recent.end == first.seq
+                    && (deps.is_empty() || recent.first == first) =>
+            {
+                recent.end += ops;
+            }
+            recent => *recent = None,
+        }
+        if deps.is_empty()
+            && let Some(last) = self.frontier.iter_mut().find(|dot| dot.log == first.log && dot.seq + 1 == first.seq)
             && let Some(run) = self.logs[log].last_mut()
         {
             (run.end, last.seq) = (first.seq + ops, first.seq + ops - 1);
@@ -160,14 +181,27 @@ impl Graph {
     /// `None` if that takes more of the history than the graph has.
     #[inline]
     pub fn place(&mut self, first: Dot, deps: &[Dot]) -> Option<(Past, u64)> {
-        if let ([last], []) = (&self.frontier[..], deps)
-            && last.log == first.log
-            && last.seq + 1 == first.seq
+        if let Some(recent) = &self.recent
+            && deps.is_empty()
+            && recent.first.log == first.log
+            && recent.first.seq < recent.end
+            && recent.end == first.seq
         {
-            return Some((Past::everything(), self.lamport(*last) + 1));
+            // Seen everything: that is what happens most, and to copy it costs something.
+            let past = if recent.past.is_everything() { Past::everything() } else { recent.past.clone() };
+            return Some((past, recent.lamport + u64::from(first.seq - recent.first.seq)));
         }
+        self.place_anew(first, deps)
+    }
+
+    fn place_anew(&mut self, first: Dot, deps: &[Dot]) -> Option<(Past, u64)> {
         let heads = heads_of(first, deps);
-        self.covers_base(&heads).then(|| (self.past(first, deps), self.lamport_after(&heads)))
+        if !self.covers_base(&heads) {
+            return None;
+        }
+        let (past, lamport) = (self.past(first, deps), self.lamport_after(&heads));
+        self.recent = Some(Recent { first, end: first.seq, past: past.clone(), lamport });
+        Some((past, lamport))
     }
 
     /// What an operation whose parents are the one before it and `deps` (all of them known) has seen.
@@ -247,6 +281,7 @@ mod tests {
         };
         for _ in 0..200 {
             let (mut graph, mut parents, mut ends) = (Graph::default(), Vec::<(Dot, Vec<Dot>)>::new(), [0u32; 3]);
+            let mut depths: Vec<(Dot, u64)> = Vec::new();
             for _ in 0..25 {
                 let log = next(3);
                 let first = dot(log as u32, ends[log]);
@@ -258,13 +293,16 @@ mod tests {
                 }
                 let ops = 1 + next(3) as u32;
                 let heads = heads_of(first, &deps);
-                let past = graph.past(first, &deps);
+                let (past, lamport) = graph.place(first, &deps).expect("nothing is in a base");
+                let depth = |dot: &Dot| depths.iter().find(|(other, _)| other == dot).map_or(0, |(_, depth)| *depth);
+                assert_eq!(lamport, heads.iter().map(|head| depth(head) + 1).max().unwrap_or(0));
                 let seen = naive(&parents, &heads);
                 for (known, _) in &parents {
                     assert_eq!(past.contains(*known), seen.contains(known), "{known:?} from {heads:?} in {parents:?}");
                 }
                 graph.push(first, ops, &deps);
                 for i in 0..ops {
+                    depths.push((first.plus(i), lamport + u64::from(i)));
                     parents.push((first.plus(i), if i == 0 { heads.to_vec() } else { vec![first.plus(i - 1)] }));
                 }
                 ends[log] += ops;

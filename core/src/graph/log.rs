@@ -111,14 +111,11 @@ impl Log {
         self.append_frames(frames)
     }
 
-    /// Where what was here first begins.
-    pub(super) fn origin(&self) -> usize {
-        self.origin
-    }
-
-    /// A place as it is known outside, whatever is put in front later.
-    pub(super) fn relative(&self, range: Range<usize>) -> Range<usize> {
-        range.start.wrapping_sub(self.origin)..range.end.wrapping_sub(self.origin)
+    /// A place as it is known outside, whatever is put in front later: modulo 2³².
+    #[inline]
+    pub(super) fn relative(&self, range: Range<usize>) -> Range<u32> {
+        let at = |place: usize| (place as u32).wrapping_sub(self.origin as u32);
+        at(range.start)..at(range.end)
     }
 
     /// Reads the next of the appended changes against the head; its bytes are stored from `start` on.
@@ -155,9 +152,11 @@ impl Log {
         put_frame(&mut self.frames, &self.draft);
     }
 
-    /// The bytes at a place that `push` or `replay` told.
-    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.frames[range]
+    /// The bytes at a place that `relative` told.
+    #[inline]
+    pub(super) fn bytes(&self, range: &Range<u32>) -> &[u8] {
+        let at = |place: u32| place.wrapping_add(self.origin as u32) as usize;
+        &self.frames[at(range.start)..at(range.end)]
     }
 
     pub(super) fn len(&self) -> usize {

@@ -37,8 +37,8 @@ pub struct LoggedChange {
     /// Its first operation.
     pub first: Dot,
     /// Where in the log its bytes are, counted from where the log began before its history was put in front; modulo
-    /// the size of an address.
-    bytes: Range<usize>,
+    /// 2³².
+    bytes: Range<u32>,
     /// Its header.
     pub header: ChangeHeader,
     /// The last operations of the changes it depends on.
@@ -64,17 +64,17 @@ pub struct Appended {
 }
 
 /// A change read against the head of its log, before it is added.
-struct Candidate {
+struct Candidate<'a> {
     header: ChangeHeader,
     /// How many replicas its log has named behind it.
     names: usize,
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
 }
 
 /// The changes of one log that may be added, and the head behind them.
 #[derive(Default)]
-struct Queue {
-    changes: VecDeque<Candidate>,
+struct Queue<'a> {
+    changes: VecDeque<Candidate<'a>>,
     head: LogHead,
 }
 
@@ -129,9 +129,7 @@ impl Logs {
 
     /// The bytes of a change.
     pub fn bytes(&self, change: &LoggedChange) -> &[u8] {
-        let log = &self.logs[change.first.log as usize];
-        let at = |place: usize| place.wrapping_add(log.origin());
-        log.bytes(at(change.bytes.start)..at(change.bytes.end))
+        self.logs[change.first.log as usize].bytes(&change.bytes)
     }
 
     /// What is known. O(logs).
@@ -250,11 +248,21 @@ impl Logs {
         if self.logs.iter().any(|log| log.base().end > 0) {
             return Ok(None);
         }
+        let pending = std::mem::take(&mut self.pending);
+        let appended = self.append_any(&pending, batch);
+        if appended.is_err() {
+            self.pending = pending;
+        }
+        appended.map(Some)
+    }
+
+    /// The long way, for what waited until now and what has arrived.
+    fn append_any(&mut self, pending: &[Segment], batch: &Batch) -> Result<Appended, DecodeError> {
         let mut appended = Appended::default();
-        let held_back = self.pending.iter().map(|segment| (segment, true));
+        let held_back = pending.iter().map(|segment| (segment, true));
         let mut segments: Vec<_> = held_back.chain(batch.segments.iter().map(|segment| (segment, false))).collect();
         sort_by_key(&mut segments, |(segment, _)| (segment.replica, segment.first_seq));
-        let mut candidates: OrdMap<ReplicaId, Queue> = OrdMap::new();
+        let mut candidates: OrdMap<ReplicaId, Queue<'_>> = OrdMap::new();
         let mut waiting = Vec::new();
         for (segment, held_back) in segments {
             let head = || self.find(segment.replica).map(|log| self.head(log).clone()).unwrap_or_default();
@@ -270,7 +278,7 @@ impl Logs {
         self.add_in_causal_order(&mut candidates, &mut appended);
         self.keep_waiting(waiting, candidates);
         appended.pending_bytes = self.pending.iter().map(|segment| segment.frames.len()).sum();
-        Ok(Some(appended))
+        Ok(appended)
     }
 
     /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `None` if they
@@ -287,29 +295,35 @@ impl Logs {
         let mut frames = segment.changes();
         while let Some(change) = frames.next() {
             let own = &mut self.logs[log as usize];
-            let header = change.and_then(|change| {
-                let end = base + frames.offset();
-                let bytes = end - change.len()..end;
-                own.read_next(change, bytes.start).map(|header| (header, bytes))
-            });
-            match header {
-                Ok((header, bytes)) if header.deps.is_empty() || self.missing_dep(&header).is_ok() => {
-                    let first = Dot { log, seq: header.first_seq as u32 };
-                    let deps = if header.deps.is_empty() { SmallVec::new() } else { self.dots(&header.deps) };
-                    let bytes = self.logs[log as usize].relative(bytes);
-                    changes.push(LoggedChange { first, bytes, header, deps });
+            let end = base + frames.offset();
+            let read = change.and_then(|change| Ok((own.read_next(change, end - change.len())?, change.len())));
+            let (header, len) = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    own.reset(&start);
+                    return Err(error);
                 }
-                other => {
+            };
+            let (bytes, mut deps) = (own.relative(end - len..end), SmallVec::new());
+            if !header.deps.is_empty() {
+                if self.missing_dep(&header).is_err() {
                     self.logs[log as usize].reset(&start);
-                    return other.map(|_| None);
+                    return Ok(None);
                 }
+                deps = self.dots(&header.deps);
             }
+            changes.push(LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, bytes, header, deps });
         }
         Ok(Some(changes))
     }
 
     /// Reads the new changes of a segment; `false` if it lies behind a gap.
-    fn read_segment(&self, segment: &Segment, queue: &mut Queue, forks: &mut Vec<Fork>) -> Result<bool, DecodeError> {
+    fn read_segment<'a>(
+        &self,
+        segment: &'a Segment,
+        queue: &mut Queue<'a>,
+        forks: &mut Vec<Fork>,
+    ) -> Result<bool, DecodeError> {
         let log = self.find(segment.replica).map(|log| &self.logs[log as usize]);
         if segment.first_seq > queue.head.end {
             segment.end()?;
@@ -328,7 +342,7 @@ impl Logs {
             } else {
                 let header = queue.head.read(change)?;
                 let names = queue.head.names.len();
-                queue.changes.push_back(Candidate { header, names, bytes: change.to_vec() });
+                queue.changes.push_back(Candidate { header, names, bytes: change });
                 false
             };
             if fork {
@@ -341,9 +355,10 @@ impl Logs {
     }
 
     /// Adds what can be added, staying with one log as long as it goes on; the rest stays in `candidates`.
-    fn add_in_causal_order(&mut self, candidates: &mut OrdMap<ReplicaId, Queue>, appended: &mut Appended) {
+    fn add_in_causal_order(&mut self, candidates: &mut OrdMap<ReplicaId, Queue<'_>>, appended: &mut Appended) {
         let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
         let mut waiters: OrdMap<ReplicaId, Vec<ReplicaId>> = OrdMap::new();
+        appended.changes.reserve(candidates.values().map(|queue| queue.changes.len()).sum());
         while let Some(replica) = ready.pop() {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;
@@ -385,10 +400,10 @@ impl Logs {
     }
 
     /// Adds a change to its log; `names` are those of the log, at least up to this change.
-    fn add(&mut self, replica: ReplicaId, change: Candidate, names: &[ReplicaId]) -> LoggedChange {
+    fn add(&mut self, replica: ReplicaId, change: Candidate<'_>, names: &[ReplicaId]) -> LoggedChange {
         let log = self.intern(replica);
         let own = &mut self.logs[log as usize];
-        let bytes = own.push(&change.header, &names[..change.names], &change.bytes);
+        let bytes = own.push(&change.header, &names[..change.names], change.bytes);
         let bytes = own.relative(bytes);
         let deps = self.dots(&change.header.deps);
         LoggedChange { first: Dot { log, seq: change.header.first_seq as u32 }, bytes, header: change.header, deps }
@@ -399,11 +414,11 @@ impl Logs {
         deps.iter().filter_map(dot).collect()
     }
 
-    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, Queue>) {
+    fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, Queue<'_>>) {
         for (replica, queue) in rest {
             let Some(first) = queue.changes.front() else { continue };
             let mut segment = Segment { replica, first_seq: first.header.first_seq, frames: Vec::new() };
-            queue.changes.iter().for_each(|change| put_frame(&mut segment.frames, &change.bytes));
+            queue.changes.iter().for_each(|change| put_frame(&mut segment.frames, change.bytes));
             waiting.push(segment);
         }
         waiting.dedup();

@@ -3,10 +3,7 @@
 //! Always holds: reading a change against the head of its log either fails and leaves the head alone, or advances it.
 //! Not here: the operations inside the body (`body`).
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use super::{MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES, MAX_SEQ};
 use crate::clock::Hlc;
@@ -46,9 +43,11 @@ pub struct ChangeHeader {
     /// When it was made.
     pub hlc: Hlc,
     /// What it depends on, beyond the author's previous change.
-    pub deps: SmallVec<[Dep; 1]>,
-    message: Option<Range<usize>>,
-    body: Range<usize>,
+    pub deps: Vec<Dep>,
+    /// Length of the commit message, which ends where the body begins.
+    message: Option<u16>,
+    /// Where the body begins.
+    body: u32,
 }
 
 impl ChangeHeader {
@@ -59,12 +58,13 @@ impl ChangeHeader {
 
     /// The commit message in the bytes of the change.
     pub fn message<'a>(&self, change: &'a [u8]) -> Option<&'a str> {
-        self.message.clone().and_then(|range| std::str::from_utf8(&change[range]).ok())
+        let end = self.body as usize;
+        self.message.and_then(|len| std::str::from_utf8(&change[end - usize::from(len)..end]).ok())
     }
 
     /// The operations in the bytes of the change.
     pub fn body<'a>(&self, change: &'a [u8]) -> &'a [u8] {
-        &change[self.body.clone()]
+        &change[self.body as usize..]
     }
 }
 
@@ -112,12 +112,9 @@ impl LogHead {
     /// If the header is malformed or does not fit the log; the head stays where it was.
     pub fn read(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let known = self.names.len();
-        let header = self.read_fields(change);
-        match &header {
-            Ok(header) => (self.end, self.hlc) = (header.end(), header.hlc),
-            Err(_) => self.names.truncate(known),
-        }
-        header
+        let header = self.read_fields(change).inspect_err(|_| self.names.truncate(known))?;
+        (self.end, self.hlc) = (header.end(), header.hlc);
+        Ok(header)
     }
 
     fn read_fields(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
@@ -132,18 +129,18 @@ impl LogHead {
             return Err(reader.error("operation count", DecodeErrorKind::AboveLimit { got: ops, max }));
         }
         let hlc = self.read_time(&mut reader, flags & TIME_MASK)?;
-        let deps = if flags & HAS_DEPS != 0 { self.read_deps(&mut reader)? } else { SmallVec::new() };
+        let deps = if flags & HAS_DEPS != 0 { self.read_deps(&mut reader)? } else { Vec::new() };
         let message = if flags & HAS_MESSAGE != 0 {
             let text = reader.str("commit message")?;
             if text.len() > MAX_MESSAGE_BYTES {
                 let (got, max) = (text.len() as u64, MAX_MESSAGE_BYTES as u64);
                 return Err(reader.error("commit message", DecodeErrorKind::AboveLimit { got, max }));
             }
-            Some(reader.offset() - text.len()..reader.offset())
+            Some(text.len() as u16)
         } else {
             None
         };
-        let body = reader.offset()..change.len();
+        let body = reader.offset() as u32;
         Ok(ChangeHeader { first_seq: self.end, ops, hlc, deps, message, body })
     }
 
@@ -183,12 +180,12 @@ impl LogHead {
         }
     }
 
-    fn read_deps(&mut self, reader: &mut Reader<'_>) -> Result<SmallVec<[Dep; 1]>, DecodeError> {
+    fn read_deps(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Dep>, DecodeError> {
         let count = reader.bounded("dependency count", (reader.remaining() / 18) as u64)?;
         if count == 0 {
             return Err(reader.error("dependency count", DecodeErrorKind::NotCanonical));
         }
-        let mut deps: SmallVec<[Dep; 1]> = SmallVec::new();
+        let mut deps: Vec<Dep> = Vec::new();
         // The order of the dependencies keeps the names that are new here apart.
         let known = self.names.len();
         for _ in 0..count {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sequence;
 use super::run::Run;
-use super::tree::{Count, Cursor};
+use super::tree::Cursor;
 use crate::graph::Dot;
 
 /// The side of an element on which a bound lies.
@@ -42,21 +42,14 @@ impl Sequence {
             Side::Before => (pos < self.prepared_len()).then_some(pos),
             Side::After => pos.checked_sub(1),
         };
-        let dot = element.map(|pos| self.tree.find(Count::Prepare, pos).0).and_then(|at| self.dot_at(at));
-        Bound { dot: dot.unwrap_or(Dot::NONE), side }
-    }
-
-    fn dot_at(&self, at: Cursor) -> Option<Dot> {
-        self.tree.run(at).map(|run| run.dot.plus(at.offset))
+        Bound { dot: self.dot(element.map(|pos| self.tree.prepared(pos))), side }
     }
 
     /// Whether nothing, not even deleted elements, stands between an element and the bound before the next one in the
     /// view.
     pub(crate) fn is_next(&self, left: Dot, right: Bound) -> bool {
         let at = self.tree.locate(left);
-        let inside = self.tree.run(at).filter(|run| at.offset + 1 < run.len).map(|_| left.plus(1));
-        let next = inside.or_else(|| self.tree.next_run(at).and_then(|next| self.dot_at(next)));
-        next.unwrap_or(Dot::NONE) == right.dot
+        self.dot(self.tree.behind(Cursor { offset: at.offset + 1, ..at })) == right.dot
     }
 
     /// Number of elements in the view that lie before a bound, whose element exists.

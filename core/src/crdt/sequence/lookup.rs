@@ -39,7 +39,7 @@ impl Sequence {
         let at = self.tree.locate(first);
         let run = self.tree.run(at).expect("located");
         let view = run.is_visible().then(|| self.tree.before(at).view);
-        Stretch { len: max.min(run.len - at.offset), deletes: run.deletes, view }
+        Stretch { len: max.min(run.len - at.offset), deletes: run.deletes(), view }
     }
 
     /// How many elements of the view stand before an element.

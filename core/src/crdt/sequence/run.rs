@@ -15,10 +15,16 @@ pub(super) struct Run {
     pub(super) right: Dot,
     /// At the prepare version: 0 not inserted yet, 1 visible, 1 + n deleted by n operations.
     pub(super) prepare: u32,
-    /// How many known operations delete it.
-    pub(super) deletes: u32,
-    /// Kept out of the view although not deleted (a list slot that another slot of its element outranks).
-    pub(super) hidden: bool,
+    /// Why it is not in the view: two for every known operation that deletes it, one if it is hidden although not
+    /// deleted (a list slot that another slot of its element outranks).
+    pub(super) gone: u32,
+}
+
+/// What happens to the fate of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    pub(super) prepare: i32,
+    pub(super) gone: i32,
 }
 
 impl Run {
@@ -31,14 +37,39 @@ impl Run {
     }
 
     pub(super) fn is_visible(&self) -> bool {
-        self.deletes == 0 && !self.hidden
+        self.gone == 0
     }
 
+    pub(super) fn is_hidden(&self) -> bool {
+        self.gone % 2 == 1
+    }
+
+    /// By how many known operations it was deleted.
+    pub(super) fn deletes(&self) -> u32 {
+        self.gone / 2
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deletes() > 0
+    }
+
+    /// Whether it was inserted at the prepare version, deleted since or not.
+    pub(super) fn is_inserted(&self) -> bool {
+        self.prepare > 0
+    }
+
+    #[inline]
     pub(super) fn sums(&self) -> Sums {
         Sums {
             prepare: if self.prepare == 1 { self.len } else { 0 },
-            view: if self.is_visible() { self.len } else { 0 },
+            view: if self.gone == 0 { self.len } else { 0 },
+            inserted: if self.prepare > 0 { self.len } else { 0 },
         }
+    }
+
+    pub(super) fn change(&mut self, by: Change) {
+        self.prepare = self.prepare.wrapping_add_signed(by.prepare);
+        self.gone = self.gone.wrapping_add_signed(by.gone);
     }
 
     /// Cuts the run before element `at` and returns the second part.
@@ -55,25 +86,35 @@ impl Run {
             && self.dot.seq + self.len == next.dot.seq
             && next.left == self.last()
             && self.right == next.right
-            && (self.prepare, self.deletes, self.hidden) == (next.prepare, next.deletes, next.hidden)
+            && (self.prepare, self.gone) == (next.prepare, next.gone)
     }
 }
 
-/// Elements below a node: visible at the prepare version, and visible in the view.
+/// Elements below a node. Differences wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
+    /// Visible at the prepare version.
     pub(super) prepare: u32,
+    /// Visible in the view.
     pub(super) view: u32,
+    /// Inserted at the prepare version, deleted since or not.
+    pub(super) inserted: u32,
 }
 
 impl Sums {
+    #[inline]
     pub(super) fn add(&mut self, other: Self) {
         self.prepare = self.prepare.wrapping_add(other.prepare);
         self.view = self.view.wrapping_add(other.view);
+        self.inserted = self.inserted.wrapping_add(other.inserted);
     }
 
-    /// `self - other`, modulo 2³²: a difference that `add` takes back.
+    #[inline]
     pub(super) fn minus(self, other: Self) -> Self {
-        Self { prepare: self.prepare.wrapping_sub(other.prepare), view: self.view.wrapping_sub(other.view) }
+        Self {
+            prepare: self.prepare.wrapping_sub(other.prepare),
+            view: self.view.wrapping_sub(other.view),
+            inserted: self.inserted.wrapping_sub(other.inserted),
+        }
     }
 }

@@ -1,38 +1,66 @@
-//! The B-tree of runs, in an arena: found by position (at the prepare version or in the view) and by element.
+//! The B-tree of runs, in an arena: how it changes.
 //!
-//! Always holds: every node's sums equal those of the runs below it; `homes` names the leaf of every run by its first
-//! element; runs are never removed, only split and joined. All single steps cost O(log n).
+//! Always holds: every node's sums equal those of the runs below it; every leaf and node knows its parent and its number
+//! there; runs are never removed, only split and joined. All single steps cost O(log n). Not here: how a place is found
+//! (`find`), and the leaf of an element (`homes`).
 
-use std::cmp::Ordering;
+mod find;
+mod homes;
 
-use super::run::{Run, Sums};
-use crate::graph::Dot;
-use crate::ordered::OrdMap;
+use self::homes::Homes;
+use super::run::{Change, Run, Sums};
 
-const LEAF_MAX: usize = 32;
-const NODE_MAX: usize = 16;
+/// Most runs of a leaf, and children of a node: with one more, just before it is split, their memory is a power of two.
+const LEAF_MAX: usize = 31;
+const NODE_MAX: usize = 15;
 const NO_PARENT: u32 = u32::MAX;
 
 /// A place between two elements: behind the first `offset` elements of run `index` of `leaf`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) leaf: u32,
-    pub(super) index: usize,
+    pub(super) index: u32,
     pub(super) offset: u32,
+}
+
+impl Cursor {
+    /// Where the sequence begins.
+    pub(super) const START: Self = Self { leaf: 0, index: 0, offset: 0 };
+
+    fn run(leaf: u32, index: usize) -> Self {
+        Self { leaf, index: index as u32, offset: 0 }
+    }
+
+    fn is_same_run(self, other: Self) -> bool {
+        (self.leaf, self.index) == (other.leaf, other.index)
+    }
+}
+
+/// Where a leaf or a node hangs.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    parent: u32,
+    slot: u32,
 }
 
 #[derive(Clone, Debug)]
 struct Leaf {
     runs: Vec<Run>,
-    parent: u32,
+    link: Link,
     next: Option<u32>,
+}
+
+/// A leaf on the lowest level, a node above.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    id: u32,
+    sums: Sums,
 }
 
 #[derive(Clone, Debug)]
 struct Node {
-    /// Leaves on the lowest level, nodes above.
-    children: Vec<(u32, Sums)>,
-    parent: u32,
+    children: Vec<Child>,
+    link: Link,
     over_leaves: bool,
 }
 
@@ -41,45 +69,34 @@ pub(super) struct Tree {
     leaves: Vec<Leaf>,
     nodes: Vec<Node>,
     root: u32,
-    homes: OrdMap<Dot, u32>,
+    homes: Homes,
     total: Sums,
-}
-
-/// Which of the two counts a position means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Count {
-    Prepare,
-    View,
-}
-
-impl Count {
-    fn of(self, sums: Sums) -> u32 {
-        match self {
-            Self::Prepare => sums.prepare,
-            Self::View => sums.view,
-        }
-    }
+    /// The run of the last edit or search, with the sums of everything before it: most edits go on where the last one was.
+    recent: Option<(Cursor, Sums)>,
 }
 
 impl Tree {
     pub(super) fn new() -> Self {
+        let root = Link { parent: NO_PARENT, slot: 0 };
+        let children = vec![Child { id: 0, sums: Sums::default() }];
         Self {
-            leaves: vec![Leaf { runs: Vec::new(), parent: 0, next: None }],
-            nodes: vec![Node { children: vec![(0, Sums::default())], parent: NO_PARENT, over_leaves: true }],
+            leaves: vec![Leaf { runs: Vec::new(), link: Link { parent: 0, slot: 0 }, next: None }],
+            nodes: vec![Node { children, link: root, over_leaves: true }],
             root: 0,
-            homes: OrdMap::new(),
+            homes: Homes::default(),
             total: Sums::default(),
+            recent: None,
         }
     }
 
     /// Runs in order.
     pub(super) fn from_runs(runs: impl Iterator<Item = Run>) -> Self {
-        let mut tree = Self::new();
-        let mut leaf = 0;
+        let (mut tree, mut at) = (Self::new(), Cursor::START);
         for run in runs {
-            tree.bump(leaf, run.sums());
-            let index = tree.leaves[leaf as usize].runs.len();
-            (leaf, _) = tree.insert_in_leaf(leaf, index, run);
+            tree.bump(at.leaf, run.sums());
+            at = tree.insert_in_leaf(at, run);
+            tree.homes.insert(run.dot, at.leaf);
+            at.index += 1;
         }
         tree
     }
@@ -88,266 +105,197 @@ impl Tree {
         self.total
     }
 
-    pub(super) fn start(&self) -> Cursor {
-        Cursor { leaf: 0, index: 0, offset: 0 }
+    /// Number of runs, roughly: what a copy costs.
+    pub(super) fn size(&self) -> usize {
+        self.leaves.len() * LEAF_MAX
     }
 
     pub(super) fn run(&self, at: Cursor) -> Option<&Run> {
-        self.leaves[at.leaf as usize].runs.get(at.index)
+        self.leaves[at.leaf as usize].runs.get(at.index as usize)
     }
 
-    /// The element at `position`, with the sums of everything before it. The position must exist.
-    pub(super) fn find(&self, count: Count, position: u32) -> (Cursor, Sums) {
-        let (mut id, mut left, mut before) = (self.root, position, Sums::default());
-        loop {
-            let node = &self.nodes[id as usize];
-            let mut chosen = None;
-            for (child, sums) in &node.children {
-                if left < count.of(*sums) {
-                    chosen = Some(*child);
-                    break;
-                }
-                left -= count.of(*sums);
-                before.add(*sums);
-            }
-            let child = chosen.expect("the position exists");
-            if !node.over_leaves {
-                id = child;
-                continue;
-            }
-            for (index, run) in self.leaves[child as usize].runs.iter().enumerate() {
-                let sums = run.sums();
-                if left < count.of(sums) {
-                    let part = |whole: u32| if whole > 0 { left } else { 0 };
-                    before.add(Sums { prepare: part(sums.prepare), view: part(sums.view) });
-                    return (Cursor { leaf: child, index, offset: left }, before);
-                }
-                left -= count.of(sums);
-                before.add(sums);
-            }
-            unreachable!("the sums of a node equal those of its runs");
-        }
-    }
-
-    /// The place of an element.
-    pub(super) fn locate(&self, dot: Dot) -> Cursor {
-        self.place_of(dot).expect("the element exists")
-    }
-
-    /// The place of an element, `None` if there never was one of this name.
-    pub(super) fn place_of(&self, dot: Dot) -> Option<Cursor> {
-        let leaf = *self.homes.range(..=dot).next_back()?.1;
-        let runs = &self.leaves[leaf as usize].runs;
-        let index = runs.iter().position(|run| run.contains(dot))?;
-        Some(Cursor { leaf, index, offset: dot.seq - runs[index].dot.seq })
-    }
-
-    /// The sums of everything before a place.
-    pub(super) fn before(&self, at: Cursor) -> Sums {
-        let mut before = Sums::default();
-        let runs = &self.leaves[at.leaf as usize].runs;
-        runs[..at.index].iter().for_each(|run| before.add(run.sums()));
-        if let Some(run) = runs.get(at.index) {
-            let sums = run.sums();
-            before.add(Sums { prepare: sums.prepare.min(at.offset), view: sums.view.min(at.offset) });
-        }
-        let (mut child, mut parent) = (at.leaf, self.leaves[at.leaf as usize].parent);
-        while parent != NO_PARENT {
-            let node = &self.nodes[parent as usize];
-            node.children.iter().take_while(|(id, _)| *id != child).for_each(|(_, sums)| before.add(*sums));
-            (child, parent) = (parent, node.parent);
-        }
-        before
-    }
-
-    /// The run behind a place, and the place of its beginning. A place at a run's end moves to the next run.
-    pub(super) fn next_run(&self, at: Cursor) -> Option<Cursor> {
-        let leaf = &self.leaves[at.leaf as usize];
-        if at.index + 1 < leaf.runs.len() {
-            return Some(Cursor { leaf: at.leaf, index: at.index + 1, offset: 0 });
-        }
-        let mut next = leaf.next;
-        while let Some(id) = next {
-            if !self.leaves[id as usize].runs.is_empty() {
-                return Some(Cursor { leaf: id, index: 0, offset: 0 });
-            }
-            next = self.leaves[id as usize].next;
-        }
-        None
-    }
-
-    /// The order of two elements in the sequence.
-    pub(super) fn compare(&self, a: Dot, b: Dot) -> Ordering {
-        let (a, b) = (self.locate(a), self.locate(b));
-        if a.leaf == b.leaf {
-            return (a.index, a.offset).cmp(&(b.index, b.offset));
-        }
-        self.path(a.leaf).cmp(&self.path(b.leaf))
-    }
-
-    /// Child indices from the root down to a leaf.
-    fn path(&self, leaf: u32) -> smallvec::SmallVec<[usize; 8]> {
-        let mut path = smallvec::SmallVec::new();
-        let (mut child, mut parent) = (leaf, self.leaves[leaf as usize].parent);
-        while parent != NO_PARENT {
-            let node = &self.nodes[parent as usize];
-            path.push(node.children.iter().position(|(id, _)| *id == child).expect("a child of its parent"));
-            (child, parent) = (parent, node.parent);
-        }
-        path.reverse();
-        path
-    }
-
-    /// Inserts a run at a place, joining it with the run before where it goes on with that.
-    pub(super) fn insert(&mut self, at: Cursor, run: Run) {
+    /// Inserts a run at a place (`before` are the sums of everything before, if known), joining it with the run before
+    /// where it goes on with that. Returns where it is.
+    pub(super) fn insert(&mut self, at: Cursor, before: Option<Sums>, run: Run) -> Cursor {
         let added = run.sums();
         let runs = &mut self.leaves[at.leaf as usize].runs;
-        let at_end = runs.get(at.index).is_none_or(|before| at.offset == before.len);
-        if at_end && let Some(before) = runs.get_mut(at.index).filter(|before| before.joins(&run)) {
-            before.len += run.len;
+        if let Some(last) = runs.get_mut(at.index as usize)
+            && at.offset == last.len
+            && last.joins(&run)
+        {
+            last.len += run.len;
+            self.recent = self.recent.filter(|(recent, _)| recent.is_same_run(at));
             self.bump(at.leaf, added);
-            return;
+            return at;
         }
         let at = self.make_boundary(at);
         self.bump(at.leaf, added);
-        self.insert_in_leaf(at.leaf, at.index, run);
+        let at = self.insert_in_leaf(at, run);
+        self.homes.insert(run.dot, at.leaf);
+        self.recent = before.map(|before| (at, before));
+        at
     }
 
-    /// Changes the fate of elements `at.offset .. at.offset + len` of a run by `change`.
-    pub(super) fn update(&mut self, at: Cursor, len: u32, change: impl FnOnce(&mut Run)) {
-        let start = self.make_boundary(at);
-        let whole = self.leaves[start.leaf as usize].runs[start.index].len == len;
-        let start = if whole {
-            start
-        } else {
-            let end = self.make_boundary(Cursor { offset: len, ..start });
-            if end.index > 0 { Cursor { leaf: end.leaf, index: end.index - 1, offset: 0 } } else { start }
-        };
-        let run = &mut self.leaves[start.leaf as usize].runs[start.index];
+    /// Changes the fate of elements `at.offset .. at.offset + len` of a run. Returns where they are then.
+    pub(super) fn update(&mut self, at: Cursor, len: u32, by: Change) -> Cursor {
+        let unmoved = self.recent.filter(|(recent, _)| recent.is_same_run(at) && at.offset > 0);
+        let leaves = self.leaves.len();
+        let mut at = self.make_boundary(at);
+        if self.leaves[at.leaf as usize].runs[at.index as usize].len > len {
+            let end = self.make_boundary(Cursor { offset: len, ..at });
+            if end.index > 0 {
+                at = Cursor { leaf: end.leaf, index: end.index - 1, offset: 0 };
+            }
+        }
+        let run = &mut self.leaves[at.leaf as usize].runs[at.index as usize];
         debug_assert_eq!(run.len, len);
         let before = run.sums();
-        change(run);
+        run.change(by);
         let difference = run.sums().minus(before);
-        self.bump(start.leaf, difference);
-        self.join_around(start.leaf, start.index);
+        self.bump(at.leaf, difference);
+        self.recent = unmoved.filter(|_| self.leaves.len() == leaves);
+        self.join_around(at)
     }
 
     /// Splits a run at a place if need be; returns the place as a boundary: run `index` begins there.
     fn make_boundary(&mut self, at: Cursor) -> Cursor {
-        let runs = &mut self.leaves[at.leaf as usize].runs;
-        match runs.get_mut(at.index) {
+        let next = Cursor { index: at.index + 1, offset: 0, ..at };
+        match self.leaves[at.leaf as usize].runs.get_mut(at.index as usize) {
             Some(run) if at.offset > 0 && at.offset < run.len => {
                 let tail = run.split(at.offset);
-                let (leaf, index) = self.insert_in_leaf(at.leaf, at.index + 1, tail);
-                Cursor { leaf, index, offset: 0 }
+                self.insert_in_leaf(next, tail)
             }
-            Some(run) if at.offset > 0 && at.offset == run.len => Cursor { index: at.index + 1, offset: 0, ..at },
+            Some(run) if at.offset > 0 && at.offset == run.len => next,
             _ => at,
         }
     }
 
-    /// Puts a run into a leaf (whose sums already count it), splitting the leaf if it is full.
-    fn insert_in_leaf(&mut self, leaf: u32, index: usize, run: Run) -> (u32, usize) {
-        self.homes.insert(run.dot, leaf);
-        self.leaves[leaf as usize].runs.insert(index, run);
-        if self.leaves[leaf as usize].runs.len() <= LEAF_MAX {
-            return (leaf, index);
+    /// Puts a run before another (the sums count it already), splitting the leaf if it is full. Returns where it is.
+    fn insert_in_leaf(&mut self, at: Cursor, run: Run) -> Cursor {
+        let runs = &mut self.leaves[at.leaf as usize].runs;
+        runs.insert(at.index as usize, run);
+        if runs.len() <= LEAF_MAX {
+            return at;
         }
-        let right = self.split_leaf(leaf);
-        let kept = self.leaves[leaf as usize].runs.len();
-        if index < kept { (leaf, index) } else { (right, index - kept) }
+        let right = self.split_leaf(at.leaf, run);
+        let kept = self.leaves[at.leaf as usize].runs.len() as u32;
+        if at.index < kept { at } else { Cursor { leaf: right, index: at.index - kept, ..at } }
     }
 
-    fn split_leaf(&mut self, left: u32) -> u32 {
+    fn split_leaf(&mut self, left: u32, added: Run) -> u32 {
         let right = self.leaves.len() as u32;
         let leaf = &mut self.leaves[left as usize];
         // Typing goes on at the end: leave the left leaf nearly full there.
-        let keep = if leaf.next.is_none() { LEAF_MAX - 2 } else { LEAF_MAX / 2 };
+        let at_end = leaf.next.is_none() && leaf.runs.last().is_some_and(|last| last.dot == added.dot);
+        let keep = if at_end { LEAF_MAX - 2 } else { LEAF_MAX / 2 };
         let runs = leaf.runs.split_off(keep);
-        let (parent, next) = (leaf.parent, leaf.next.replace(right));
+        let (link, next) = (leaf.link, leaf.next.replace(right));
         let mut sums = Sums::default();
-        for run in &runs {
-            sums.add(run.sums());
-            self.homes.insert(run.dot, right);
-        }
-        self.leaves.push(Leaf { runs, parent, next });
-        self.add_child(parent, left, right, sums);
+        runs.iter().for_each(|run| sums.add(run.sums()));
+        self.homes.part(&leaf.runs, left, &runs, right);
+        self.leaves.push(Leaf { runs, link, next });
+        self.add_child(link, right, sums);
         right
     }
 
-    /// Adds `right`, whose sums were part of its left neighbour's, behind `left`.
-    fn add_child(&mut self, parent: u32, left: u32, right: u32, sums: Sums) {
-        let node = &mut self.nodes[parent as usize];
-        let index = node.children.iter().position(|(id, _)| *id == left).expect("a child of its parent");
-        node.children[index].1 = node.children[index].1.minus(sums);
-        node.children.insert(index + 1, (right, sums));
-        if node.children.len() > NODE_MAX {
-            self.split_node(parent);
+    /// Hangs up `id`, whose sums were part of its left neighbour's at `link`, behind that neighbour.
+    fn add_child(&mut self, link: Link, id: u32, sums: Sums) {
+        let slot = link.slot as usize;
+        let node = &mut self.nodes[link.parent as usize];
+        node.children[slot].sums = node.children[slot].sums.minus(sums);
+        node.children.insert(slot + 1, Child { id, sums });
+        let full = node.children.len() > NODE_MAX;
+        self.number_children(link.parent, slot + 1);
+        if full {
+            self.split_node(link.parent);
+        }
+    }
+
+    /// Tells the children of a node, from number `from` on, where they hang.
+    fn number_children(&mut self, parent: u32, from: usize) {
+        let node = &self.nodes[parent as usize];
+        let over_leaves = node.over_leaves;
+        for slot in from..node.children.len() {
+            let link = Link { parent, slot: slot as u32 };
+            let id = self.nodes[parent as usize].children[slot].id as usize;
+            if over_leaves {
+                self.leaves[id].link = link;
+            } else {
+                self.nodes[id].link = link;
+            }
         }
     }
 
     fn split_node(&mut self, left: u32) {
         let right = self.nodes.len() as u32;
         let node = &mut self.nodes[left as usize];
+        let (mut link, over_leaves) = (node.link, node.over_leaves);
         let children = node.children.split_off(NODE_MAX / 2);
-        let (mut parent, over_leaves) = (node.parent, node.over_leaves);
         let mut sums = Sums::default();
-        for (child, child_sums) in &children {
-            sums.add(*child_sums);
-            if over_leaves {
-                self.leaves[*child as usize].parent = right;
-            } else {
-                self.nodes[*child as usize].parent = right;
-            }
+        children.iter().for_each(|child| sums.add(child.sums));
+        self.nodes.push(Node { children, link, over_leaves });
+        self.number_children(right, 0);
+        if link.parent == NO_PARENT {
+            self.root = right + 1;
+            let children = vec![Child { id: left, sums: self.total }];
+            self.nodes.push(Node { children, link, over_leaves: false });
+            link = Link { parent: self.root, slot: 0 };
+            self.nodes[left as usize].link = link;
         }
-        if parent == NO_PARENT {
-            parent = right + 1;
-            self.nodes.push(Node { children, parent, over_leaves });
-            let total = self.total;
-            self.nodes.push(Node { children: vec![(left, total)], parent: NO_PARENT, over_leaves: false });
-            self.nodes[left as usize].parent = parent;
-            self.root = parent;
-        } else {
-            self.nodes.push(Node { children, parent, over_leaves });
-        }
-        self.add_child(parent, left, right, sums);
+        self.add_child(link, right, sums);
     }
 
-    /// Joins run `index` of a leaf with its neighbours in the leaf.
-    fn join_around(&mut self, leaf: u32, index: usize) {
-        let runs = &mut self.leaves[leaf as usize].runs;
-        for first in [Some(index), index.checked_sub(1)].into_iter().flatten() {
-            if first + 1 < runs.len() && runs[first].joins(&runs[first + 1]) {
-                let next = runs.remove(first + 1);
-                runs[first].len += next.len;
-                self.homes.remove(&next.dot);
-            }
+    /// Joins a run with its neighbours in the leaf. Returns where its elements are then.
+    fn join_around(&mut self, at: Cursor) -> Cursor {
+        let runs = &mut self.leaves[at.leaf as usize].runs;
+        let index = at.index as usize;
+        if index + 1 < runs.len() && runs[index].joins(&runs[index + 1]) {
+            runs[index].len += runs.remove(index + 1).len;
         }
+        if index > 0 && runs[index - 1].joins(&runs[index]) {
+            let offset = runs[index - 1].len;
+            runs[index - 1].len += runs.remove(index).len;
+            return Cursor { leaf: at.leaf, index: at.index - 1, offset };
+        }
+        at
     }
 
     /// Adds a difference to the sums of all nodes above a leaf.
     fn bump(&mut self, leaf: u32, difference: Sums) {
-        if difference == Sums::default() {
-            return;
-        }
         self.total.add(difference);
-        let (mut child, mut parent) = (leaf, self.leaves[leaf as usize].parent);
-        while parent != NO_PARENT {
-            let node = &mut self.nodes[parent as usize];
-            let entry = node.children.iter_mut().find(|(id, _)| *id == child);
-            entry.expect("a child of its parent").1.add(difference);
-            (child, parent) = (parent, node.parent);
+        let mut link = self.leaves[leaf as usize].link;
+        while link.parent != NO_PARENT {
+            let node = &mut self.nodes[link.parent as usize];
+            node.children[link.slot as usize].sums.add(difference);
+            link = node.link;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    /// Checks what the tree promises.
+    pub(super) fn check(&self) {
+        let mut total = Sums::default();
+        for (id, leaf) in (0..).zip(&self.leaves) {
+            let mut sums = Sums::default();
+            for run in &leaf.runs {
+                sums.add(run.sums());
+                (0..run.len).for_each(|i| assert_eq!(self.homes.of(run.dot.plus(i)), Some(id)));
+            }
+            total.add(sums);
+            self.check_link(leaf.link, id, sums);
+        }
+        assert_eq!(self.total, total);
+        for (id, node) in (0..).zip(&self.nodes).filter(|(id, _)| *id != self.root) {
+            let mut sums = Sums::default();
+            node.children.iter().for_each(|child| sums.add(child.sums));
+            self.check_link(node.link, id, sums);
         }
     }
 
-    /// All runs in order.
-    pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
-        let mut next = Some(0);
-        std::iter::from_fn(move || {
-            let leaf = &self.leaves[next? as usize];
-            next = leaf.next;
-            Some(leaf.runs.iter())
-        })
-        .flatten()
+    fn check_link(&self, link: Link, id: u32, sums: Sums) {
+        let child = self.nodes[link.parent as usize].children[link.slot as usize];
+        assert_eq!((child.id, child.sums), (id, sums));
     }
 }

@@ -5,7 +5,7 @@ use crate::crdt::marks::{Mark, Marks, Piece, Stretch};
 use crate::crdt::rope::{Extent, Rope};
 use crate::crdt::sequence::{Bound, Sequence, Side};
 use crate::crdt::{Applied, Context, Event};
-use crate::graph::{Dot, Logs, Past};
+use crate::graph::{Dot, Past};
 use crate::op::{Expand, MarkRun, Value};
 
 impl TextState {
@@ -19,10 +19,10 @@ impl TextState {
         Some((self.marks.as_deref()?, &self.ids.as_deref()?.sequence))
     }
 
-    /// The identities, caught up; `None` if the text does not know them.
-    fn caught_up(&mut self, logs: &Logs) -> Option<&mut Sequence> {
+    /// The identities, caught up and prepared for what has seen everything; `None` if the text does not know them.
+    fn caught_up(&mut self) -> Option<&mut Sequence> {
         let ids = self.ids.as_deref_mut()?;
-        ids.catch_up(logs);
+        ids.prepare(&Past::everything());
         Some(&mut ids.sequence)
     }
 
@@ -33,7 +33,7 @@ impl TextState {
         run: &MarkRun<'_>,
         events: &mut Option<Vec<Event>>,
     ) -> Applied {
-        let Some(sequence) = self.caught_up(context.logs) else { return Applied::NeedsHistory };
+        let Some(sequence) = self.caught_up() else { return Applied::NeedsHistory };
         sequence.prepare(context.past);
         let is_value = !matches!(run.value, Some(Value::Null | Value::Container(_)));
         if run.start >= run.end || run.end > sequence.prepared_len() || !is_value {
@@ -54,9 +54,8 @@ impl TextState {
     }
 
     /// What counts, before it is made, in the place of a mark that is made here.
-    pub(crate) fn pieces_under(&mut self, run: &MarkRun<'_>, logs: &Logs) -> Vec<Piece> {
-        let Some(sequence) = self.caught_up(logs) else { return Vec::new() };
-        sequence.prepare(&Past::everything());
+    pub(crate) fn pieces_under(&mut self, run: &MarkRun<'_>) -> Vec<Piece> {
+        let Some(sequence) = self.caught_up() else { return Vec::new() };
         let bounds = prepared_bounds(sequence, run);
         self.pieces(run.key, bounds)
     }
@@ -135,15 +134,14 @@ impl TextState {
     }
 
     /// The bound at a position that stays with the character on one side; `None` if the text is not tracked.
-    pub(crate) fn bound_at(&mut self, pos: u32, side: Side, logs: &Logs) -> Option<Bound> {
-        let sequence = self.caught_up(logs)?;
-        sequence.prepare(&Past::everything());
+    pub(crate) fn bound_at(&mut self, pos: u32, side: Side) -> Option<Bound> {
+        let sequence = self.caught_up()?;
         Some(sequence.prepared_bound(pos, side))
     }
 
     /// The position of a bound; `None` if the text is not tracked or never had the character.
-    pub(crate) fn position_of(&mut self, bound: Bound, logs: &Logs) -> Option<u32> {
-        let sequence = self.caught_up(logs)?;
+    pub(crate) fn position_of(&mut self, bound: Bound) -> Option<u32> {
+        let sequence = self.caught_up()?;
         (bound.dot == Dot::NONE || sequence.has(bound.dot)).then(|| sequence.view_before(bound))
     }
 }

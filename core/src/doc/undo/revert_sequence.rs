@@ -31,7 +31,7 @@ impl Doc {
     /// Which operation wrote what in a text (the history was replayed) or list.
     fn sequence(&mut self, handle: Handle) -> Option<&Sequence> {
         match self.containers.content_mut(handle) {
-            Content::Text(text) => text.sequence(&self.logs),
+            Content::Text(text) => text.sequence(),
             Content::List(list) => Some(list.sequence()),
             _ => None,
         }

@@ -150,7 +150,7 @@ impl Doc {
                 Deed::TextDelete { text: text.rope().slice(*pos, *len), len: *len }
             }
             (Content::Text(text), OpRun::Mark(mark)) => {
-                Deed::Mark { key: mark.key.to_owned(), before: text.pieces_under(mark, &self.logs) }
+                Deed::Mark { key: mark.key.to_owned(), before: text.pieces_under(mark) }
             }
             (Content::List(_), OpRun::ListInsert { values, .. }) => Deed::ListInsert { len: values.len() as u32 },
             (Content::List(list), OpRun::Delete { pos, .. }) => {
