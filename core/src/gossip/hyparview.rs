@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::message::{MAX_LISTED, MAX_STEPS, Message};
 
 /// Most neighbours (the active view).
-pub const ACTIVE_PEERS: usize = 5;
+pub const ACTIVE_PEERS: usize = 6;
 
 /// Most reserves (the passive view).
 pub const PASSIVE_PEERS: usize = 30;
@@ -27,6 +27,10 @@ const SHUFFLED_PASSIVE: usize = 4;
 const TICK_MS: u64 = 5_000;
 /// Ticks from one shuffle to the next.
 const TICKS_PER_SHUFFLE: u64 = 6;
+/// Ticks from one change of a neighbour to the next, in the long run; a young member changes more often.
+const TICKS_PER_CHANGE: u64 = 64;
+/// The same for a member that cannot find as many neighbours as it wants.
+const TICKS_PER_PLEA: u64 = 4;
 /// Silence after which a neighbour counts as lost: six signs of life, on the average. Where three of ten messages are
 /// lost, about one neighbour in a thousand is taken for lost each time.
 const SILENCE_MS: u64 = 32_500;
@@ -253,18 +257,20 @@ impl HyParView {
         if self.ticks.is_multiple_of(TICKS_PER_SHUFFLE) {
             self.start_shuffle();
         }
-        if self.active.is_empty() && self.asked.is_empty() && !self.contacts.is_empty() {
-            self.join();
-        } else {
-            self.fill();
+        self.fill();
+        let pause = if self.has_room() { TICKS_PER_PLEA } else { TICKS_PER_CHANGE };
+        if self.ticks.is_power_of_two() || self.ticks.is_multiple_of(pause) {
+            self.change_neighbour();
         }
     }
 
-    fn join(&mut self) {
-        let Some(contact) = self.dice.pick(&self.contacts).cloned() else { return };
-        self.note_asked(contact.clone());
-        self.send(&contact, Message::Join);
-        self.fill();
+    /// Makes a neighbour of a random reserve or contact, in place of a random one. An overlay that fell apart into two
+    /// would stay so: all views are full, and nobody knows; or those of a few are not, and everybody else refuses them.
+    fn change_neighbour(&mut self) {
+        let others: Vec<Address> = self.contacts.iter().chain(&self.passive).cloned().collect();
+        if let Some(other) = self.dice.pick(&others) {
+            self.ask(other.clone(), true);
+        }
     }
 
     fn start_shuffle(&mut self) {
@@ -276,21 +282,26 @@ impl HyParView {
         self.send(&to, Message::Shuffle { origin: self.me.clone(), steps: MAX_STEPS, addresses });
     }
 
-    /// Asks a reserve to be our neighbour if there is room for one.
+    /// Asks a reserve to be our neighbour if there is room for one; without reserves, a contact.
     fn fill(&mut self) {
         if self.active.len() + self.asked.len() >= ACTIVE_PEERS {
             return;
         }
-        let free = |peer: &&Address| !self.asked.iter().any(|(asked, _)| asked == *peer);
-        let free: Vec<Address> = self.passive.iter().filter(free).cloned().collect();
-        if let Some(peer) = self.dice.pick(&free) {
+        let free = |peers: &[Address]| {
+            let free = peers.iter().filter(|peer| !self.knows(peer) && !self.has_asked(peer));
+            free.cloned().collect::<Vec<_>>()
+        };
+        let (reserves, contacts) = (free(&self.passive), free(&self.contacts));
+        if let Some(peer) = self.dice.pick(&reserves) {
             self.ask(peer.clone(), self.active.is_empty());
+        } else if let Some(contact) = self.dice.pick(&contacts) {
+            self.note_asked(contact.clone());
+            self.send(contact, Message::Join);
         }
     }
 
     fn ask(&mut self, peer: Address, urgent: bool) {
-        let asked = self.asked.iter().any(|(asked, _)| *asked == peer);
-        if !asked && !self.knows(&peer) && self.asked.len() < ACTIVE_PEERS {
+        if !self.has_asked(&peer) && !self.knows(&peer) && self.asked.len() < ACTIVE_PEERS {
             self.note_asked(peer.clone());
             self.send(&peer, Message::Neighbour { urgent });
         }
@@ -344,6 +355,10 @@ impl HyParView {
 
     fn knows(&self, peer: &Address) -> bool {
         self.active.iter().any(|neighbour| neighbour.address == *peer)
+    }
+
+    fn has_asked(&self, peer: &Address) -> bool {
+        self.asked.iter().any(|(asked, _)| asked == peer)
     }
 
     fn has_room(&self) -> bool {

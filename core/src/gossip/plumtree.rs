@@ -13,11 +13,11 @@ use crate::id::ReplicaId;
 use crate::ordered::OrdMap;
 
 /// How long an announced change is waited for before its announcer is asked.
-const GRAFT_AFTER_MS: u64 = 500;
+const GRAFT_AFTER_MS: u64 = 1_000;
 /// How long the next announcer is left alone after one was asked.
 const GRAFT_AGAIN_MS: u64 = 500;
 /// By how much an announcement must be ahead of its change for its link to take the place of the one that brought it.
-const SWAP_AHEAD_MS: u64 = 200;
+const SWAP_AHEAD_MS: u64 = 100;
 /// Logs of which announced changes are waited for at a time.
 const MAX_MISSING: usize = 1_024;
 /// Announcers remembered per log.
@@ -73,6 +73,11 @@ impl<P: Copy + Ord> Plumtree<P> {
     /// the one that it came over.
     pub fn links(&self) -> impl Iterator<Item = (P, bool)> {
         self.links.iter().map(|(peer, eager)| (*peer, *eager))
+    }
+
+    /// Whether a peer is in the tree.
+    pub fn contains(&self, peer: P) -> bool {
+        self.links.contains_key(&peer)
     }
 
     /// Whether changes are only announced to a peer. `false` for one that is not in the tree.

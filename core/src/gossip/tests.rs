@@ -63,7 +63,7 @@ fn who_was_not_asked_is_no_neighbour_by_saying_so() {
 #[test]
 fn a_full_view_refuses_unless_it_is_urgent() {
     let mut one = member(1);
-    (2..7).for_each(|peer| drop(say(&mut one, peer, Message::Join)));
+    (10..10 + ACTIVE_PEERS as u64).for_each(|peer| drop(say(&mut one, peer, Message::Join)));
     assert_eq!(one.active().len(), ACTIVE_PEERS);
     let said = say(&mut one, 8, Message::Neighbour { urgent: false });
     assert_eq!(sent(&said), [(address(8), Message::NeighbourReply { accepted: false })]);
@@ -201,9 +201,9 @@ fn what_was_announced_and_does_not_come_is_asked_for_once_per_announcer() {
     [2, 3].into_iter().for_each(|peer| tree.pruned(peer));
     let log = ReplicaId::from(LOG);
     assert!(tree.announced(2, log, 5, 100) && tree.announced(3, log, 6, 150) && tree.announced(2, log, 6, 200));
-    assert_eq!((tree.deadline(), tree.due(599)), (Some(600), vec![]));
-    assert_eq!((tree.due(600), lazy(&tree)), (vec![2], vec![3]));
-    assert_eq!((tree.due(1_099), tree.due(1_100), tree.deadline()), (vec![], vec![3], None));
+    assert_eq!((tree.deadline(), tree.due(1_099)), (Some(1_100), vec![]));
+    assert_eq!((tree.due(1_100), lazy(&tree)), (vec![2], vec![3]));
+    assert_eq!((tree.due(1_599), tree.due(1_600), tree.deadline()), (vec![], vec![3], None));
     // What came in time is not asked for, and what is more than that is.
     assert!(tree.announced(3, log, 7, 2_000) && tree.announced(2, log, 8, 2_000));
     assert_eq!(tree.fresh(Some(1), log, 7, 2_001), None);
@@ -220,9 +220,9 @@ fn an_announcement_that_is_far_ahead_takes_the_place_of_the_push() {
     let mut slow = tree(&[1, 2]);
     slow.pruned(2);
     slow.announced(2, log, 1, 0);
-    assert_eq!(slow.fresh(Some(1), log, 1, 199), None);
+    assert_eq!(slow.fresh(Some(1), log, 1, 99), None);
     slow.announced(2, log, 2, 1_000);
-    assert_eq!(slow.fresh(Some(1), log, 2, 1_200), Some(Swap { graft: 2, prune: 1 }));
+    assert_eq!(slow.fresh(Some(1), log, 2, 1_100), Some(Swap { graft: 2, prune: 1 }));
     assert_eq!(lazy(&slow), [1]);
 }
 
