@@ -3,8 +3,8 @@
 //!
 //! Links start eager; a link that brings what is here already becomes lazy at both ends, so that the eager ones form a
 //! tree. Over lazy links log ends are announced; a change that was announced and does not come makes its link eager
-//! again. Always holds: the last eager link stays eager from our side, so that a pair never prunes itself; what is
-//! remembered of announcements is bounded. Other than in the paper a message is named by a log and its end, so one
+//! again. Always holds: a link becomes lazy only for another one that brought the same, never for what came from outside of
+//! the tree; what is remembered of announcements is bounded. Other than in the paper a message is named by a log and its end, so one
 //! announcement stands for all before it and the copy itself tells what is known; and the tree is improved by time in
 //! place of hops: an announcement that was far ahead of its change came by a shorter way. Not here: sending, and the
 //! changes. Who asks for what is missing names its version and gets everything behind it.
@@ -46,11 +46,13 @@ pub struct Plumtree<P> {
     /// Whether each is eager.
     links: OrdMap<P, bool>,
     missing: OrdMap<ReplicaId, Missing<P>>,
+    /// The link that brought the end of a log.
+    bringers: OrdMap<ReplicaId, P>,
 }
 
 impl<P> Default for Plumtree<P> {
     fn default() -> Self {
-        Self { links: OrdMap::new(), missing: OrdMap::new() }
+        Self { links: OrdMap::new(), missing: OrdMap::new(), bringers: OrdMap::new() }
     }
 }
 
@@ -88,8 +90,12 @@ impl<P: Copy + Ord> Plumtree<P> {
     /// The log now ends at `end`: a new change is here, from a peer of the tree, from elsewhere, or of our own (`from` is
     /// `None`). The result says which links must change their parts.
     pub fn fresh(&mut self, from: Option<P>, log: ReplicaId, end: u64, now_ms: u64) -> Option<Swap<P>> {
-        if let Some(eager) = from.and_then(|from| self.links.get_mut(&from)) {
-            *eager = true;
+        match from.filter(|from| self.links.contains_key(from)) {
+            Some(link) => {
+                self.links.insert(link, true);
+                self.bringers.insert(log, link);
+            }
+            None => drop(self.bringers.remove(&log)),
         }
         let missing = self.missing.get_mut(&log)?;
         let first = missing.announced.first().copied();
@@ -110,11 +116,12 @@ impl<P: Copy + Ord> Plumtree<P> {
         Some(Swap { graft, prune })
     }
 
-    /// A peer sent changes that were all here. Whether to tell it that its link is lazy now.
-    pub fn duplicate(&mut self, from: P) -> bool {
-        let other = self.links.iter().any(|(peer, eager)| *eager && *peer != from);
+    /// A peer sent changes of a log that were all here. Whether to tell it that its link is lazy now.
+    pub fn duplicate(&mut self, from: P, log: ReplicaId) -> bool {
+        let bringer = self.bringers.get(&log).filter(|bringer| **bringer != from);
+        let instead = bringer.and_then(|bringer| self.links.get(bringer)).is_some_and(|eager| *eager);
         match self.links.get_mut(&from) {
-            Some(eager) if other => {
+            Some(eager) if instead => {
                 *eager = false;
                 true
             }

@@ -186,13 +186,21 @@ const LOG: u128 = 4;
 fn duplicates_prune_all_links_but_one() {
     let mut tree = tree(&[1, 2, 3]);
     assert_eq!(tree.fresh(Some(1), ReplicaId::from(LOG), 1, 0), None);
-    assert!(tree.duplicate(2) && tree.duplicate(3) && !tree.duplicate(1));
+    let log = ReplicaId::from(LOG);
+    assert!(tree.duplicate(2, log) && tree.duplicate(3, log) && !tree.duplicate(1, log));
     assert_eq!(lazy(&tree), [2, 3]);
     // A stranger's duplicates change nothing, and new changes make a link eager again.
-    assert!(!tree.duplicate(9));
+    assert!(!tree.duplicate(9, log));
     tree.fresh(Some(3), ReplicaId::from(LOG), 2, 0);
     tree.pruned(1);
     assert_eq!(lazy(&tree), [1, 2]);
+    // What came from outside of the tree, or over a link that is lazy by now, takes no link's place.
+    tree.grafted(2);
+    tree.fresh(Some(9), log, 3, 0);
+    assert!(!tree.duplicate(2, log) && !tree.duplicate(3, log));
+    tree.fresh(Some(2), log, 4, 0);
+    tree.pruned(2);
+    assert!(!tree.duplicate(3, log));
 }
 
 #[test]

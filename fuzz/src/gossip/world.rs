@@ -268,7 +268,7 @@ impl World {
                 if member.has >> id & 1 == 0 {
                     self.by_comparison += u64::from(by_comparison);
                     self.take(to, Some(from), id, hops);
-                } else if !by_comparison && member.tree.duplicate(from) {
+                } else if !by_comparison && member.tree.duplicate(from, log(id)) {
                     self.send(to, from, Packet::Prune);
                 }
             }
