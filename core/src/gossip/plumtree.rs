@@ -17,7 +17,7 @@ const GRAFT_AFTER_MS: u64 = 1_000;
 /// How long the next announcer is left alone after one was asked.
 const GRAFT_AGAIN_MS: u64 = 500;
 /// By how much an announcement must be ahead of its change for its link to take the place of the one that brought it.
-const SWAP_AHEAD_MS: u64 = 100;
+const SWAP_AHEAD_MS: u64 = 50;
 /// Logs of which announced changes are waited for at a time.
 const MAX_MISSING: usize = 1_024;
 /// Announcers remembered per log.

@@ -228,9 +228,9 @@ fn an_announcement_that_is_far_ahead_takes_the_place_of_the_push() {
     let mut slow = tree(&[1, 2]);
     slow.pruned(2);
     slow.announced(2, log, 1, 0);
-    assert_eq!(slow.fresh(Some(1), log, 1, 99), None);
+    assert_eq!(slow.fresh(Some(1), log, 1, 49), None);
     slow.announced(2, log, 2, 1_000);
-    assert_eq!(slow.fresh(Some(1), log, 2, 1_100), Some(Swap { graft: 2, prune: 1 }));
+    assert_eq!(slow.fresh(Some(1), log, 2, 1_050), Some(Swap { graft: 2, prune: 1 }));
     assert_eq!(lazy(&slow), [1]);
 }
 
