@@ -5,12 +5,13 @@
 //! package) bring sockets and disks.
 //!
 //! Modules import one way only: `ordered → id → clock → codec → op → graph`, from there `crdt → doc` and
-//! `merkle → sync`; `store` uses only `codec` and `op`. `tests/tidy.rs` holds that.
+//! `merkle → sync`; `gossip` stands beside `merkle`; `store` uses only `codec` and `op`. `tests/tidy.rs` holds that.
 
 pub mod clock;
 pub mod codec;
 mod crdt;
 pub mod doc;
+pub mod gossip;
 pub mod graph;
 pub mod id;
 pub mod merkle;

@@ -18,7 +18,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("crdt", &["ordered", "id", "clock", "codec", "op", "graph"]),
     ("doc", &["ordered", "id", "clock", "codec", "op", "graph", "crdt"]),
     ("merkle", &["ordered", "id", "codec"]),
-    ("sync", &["ordered", "id", "clock", "codec", "op", "graph", "merkle"]),
+    ("gossip", &["ordered", "id", "codec"]),
+    ("sync", &["ordered", "id", "clock", "codec", "op", "graph", "merkle", "gossip"]),
     ("store", &["ordered", "id", "codec", "op"]),
 ];
 

@@ -2,7 +2,7 @@
 //! rebuilt from patches, forged histories, and hostile bytes.
 //!
 //! Always holds: a script is data (JSON), valid whatever its numbers are, and runs the same natively and in wasm. Only
-//! `arbitrary` and `forge` draw random numbers, and they do not exist in wasm. Not here: a simulated network and disks.
+//! `arbitrary` and `forge` draw random numbers, and they do not exist in wasm. `gossip` is a network of thousands.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod arbitrary;
@@ -10,6 +10,7 @@ pub mod bytes;
 pub mod decoders;
 #[cfg(not(target_family = "wasm"))]
 pub mod forge;
+pub mod gossip;
 pub mod oracle;
 pub mod rich;
 pub mod script;

@@ -44,7 +44,7 @@ enum Command {
     Demo(DemoArgs),
     /// Run the tests: all steps in order, or only those named.
     Test(TestArgs),
-    /// Measure: runs the `benches/` workspace with the arguments given.
+    /// Measure: runs a bench program (edit, sync, gossip) with the arguments given.
     Bench {
         /// Arguments of the bench program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

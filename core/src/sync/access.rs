@@ -37,10 +37,13 @@ pub(crate) fn need(message: &Message<'_>) -> Need {
         Message::Offer { .. } | Message::Answer { .. } => Need::Acceptor,
         Message::Refused { channel, .. } => Need::Channel(*channel),
         Message::Leave { channel } => Need::DialerChannel(*channel),
-        Message::Digest { channel, .. } | Message::Resync { channel, .. } | Message::Ack { channel, .. } => {
-            Need::Read(*channel)
+        Message::Digest { channel, .. }
+        | Message::Resync { channel, .. }
+        | Message::Ack { channel, .. }
+        | Message::Prune { channel } => Need::Read(*channel),
+        Message::Changes { channel, .. } | Message::Presence { channel, .. } | Message::Announce { channel, .. } => {
+            Need::Write(*channel)
         }
-        Message::Changes { channel, .. } | Message::Presence { channel, .. } => Need::Write(*channel),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::config::Limits;
 use super::input::{Grant, Link, Role};
-use super::message::{self, Greeting, MAX_MESSAGES_PER_FRAME, Message};
+use super::message::{self, GOSSIP, Greeting, MAX_MESSAGES_PER_FRAME, Message};
 use super::names::{NamesIn, NamesOut};
 use super::room::PeerHas;
 use crate::id::{DocName, ReplicaId, VersionVector};
@@ -86,6 +86,8 @@ pub(crate) struct Conn {
     /// Questions of ours that come next, with their collections.
     pub(crate) questions: VecDeque<(String, Vec<u8>)>,
     pub(crate) peer_max_bytes: u64,
+    /// Whether both sides pass changes on: the connection is a link of the trees of its documents.
+    pub(crate) gossip: bool,
     pub(crate) up_ms: u64,
     pub(crate) heard_ms: u64,
     pub(crate) sent_ms: u64,
@@ -112,6 +114,7 @@ impl Conn {
             asked: None,
             questions: VecDeque::new(),
             peer_max_bytes: u64::MAX,
+            gossip: false,
             up_ms: now_ms,
             heard_ms: now_ms,
             sent_ms: now_ms,
@@ -119,6 +122,11 @@ impl Conn {
             frame: Vec::new(),
             in_frame: 0,
         }
+    }
+
+    /// The capabilities to be offered (as dialer).
+    pub(crate) fn capabilities(&self) -> u64 {
+        if self.link == Link::Remote { 0 } else { GOSSIP }
     }
 
     /// The role of the other side.

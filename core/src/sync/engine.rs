@@ -114,6 +114,7 @@ impl Engine {
     /// A room, about to change.
     fn room(&mut self, doc: &DocName) -> Option<&mut Room> {
         let room = self.rooms.get_mut(doc)?;
+        room.now_ms = self.now_ms;
         self.dirty_rooms.insert(doc.clone());
         Some(room)
     }

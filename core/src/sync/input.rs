@@ -29,6 +29,10 @@ pub enum Role {
 pub enum Link {
     /// A peer with a store of its own.
     Remote,
+    /// The same, and it passes changes on as we do (relays that are linked, devices among themselves): over such links
+    /// changes go along a tree, so that several of them do not bring everything several times. The dialer says so; the
+    /// acceptor learns it from the greeting.
+    Equal,
     /// A peer that shares our store (another tab): what it sends is in that store already and is not persisted again.
     SharedStore,
 }

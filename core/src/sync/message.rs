@@ -20,8 +20,8 @@ use crate::id::{DocName, Lineage, ReplicaId};
 pub(crate) const PROTOCOL_MIN: u16 = 1;
 /// Newest protocol version that this build speaks.
 pub(crate) const PROTOCOL_MAX: u16 = 1;
-/// Capability bits that this build offers; none is defined yet.
-pub(crate) const CAPABILITIES: u64 = 0;
+/// Capability bit: changes go along a tree over this connection, and are announced where it does not pass.
+pub(crate) const GOSSIP: u64 = 1;
 /// Largest greeting, in bytes: what a stranger may make us read.
 pub(crate) const MAX_GREETING_BYTES: usize = 16 << 10;
 /// Most messages in one frame.
@@ -218,6 +218,15 @@ pub(crate) enum Message<'a> {
         collection: &'a str,
         #[serde(borrow)]
         answer: Option<Blob<'a>>,
+    },
+    /// The sender has these logs up to these ends, and sends them if asked by `Resync`.
+    Announce {
+        channel: u32,
+        ends: Ends,
+    },
+    /// What comes over this channel comes otherwise too: announce it from now on, until a `Resync`.
+    Prune {
+        channel: u32,
     },
 }
 

@@ -6,6 +6,7 @@
 mod accept;
 mod ack;
 mod digest;
+mod gossip;
 mod outbox;
 mod persist;
 mod presence;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use super::input::{ConnId, DocState};
 use super::message::Fingerprint;
 use crate::clock::Hlc;
+use crate::gossip::Plumtree;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{Digest, LogHead, LogState, chain_start};
 use crate::ordered::{OrdMap, OrdSet};
@@ -78,6 +80,10 @@ pub(crate) struct Room {
     /// Subscribers that sent changes whose dependencies are not here.
     blocked: OrdSet<ConnId>,
     status: status::Told,
+    /// Over which links to equals changes go; the others get announcements. Clients are not in it.
+    tree: Plumtree<ConnId>,
+    /// When the room was last about to change.
+    pub(crate) now_ms: u64,
 }
 
 impl Room {
@@ -103,6 +109,8 @@ impl Room {
             version,
             summary: None,
             blocked: OrdSet::new(),
+            tree: Plumtree::default(),
+            now_ms: 0,
         }
     }
 
@@ -140,10 +148,22 @@ impl Room {
         sub.may_send && self.has_more_than(&sub.known)
     }
 
-    /// Queues pieces for every subscriber that may have them.
+    /// Queues pieces for every subscriber that may have them; where the tree does not pass, only their ends.
     pub(crate) fn fan_out(&mut self, pieces: &[Arc<Piece>]) {
-        for sub in self.subs.values_mut().filter(|sub| sub.may_send) {
-            sub.outbox.extend(pieces);
+        for (conn, sub) in self.subs.iter_mut().filter(|(_, sub)| sub.may_send) {
+            if self.tree.is_lazy(*conn) {
+                sub.announce.extend(pieces.iter().map(|piece| (piece.replica, piece.end)));
+            } else {
+                sub.outbox.extend(pieces);
+            }
+        }
+    }
+
+    /// Lets a subscriber in; with `gossip`, as a link of the tree.
+    pub(crate) fn add_sub(&mut self, conn: ConnId, sub: Sub, gossip: bool) {
+        self.subs.insert(conn, sub);
+        if gossip {
+            self.tree.up(conn);
         }
     }
 
@@ -151,6 +171,7 @@ impl Room {
     pub(crate) fn remove_sub(&mut self, conn: ConnId) -> Option<Sub> {
         let sub = self.subs.remove(&conn)?;
         self.blocked.remove(&conn);
+        self.tree.down(conn);
         self.status.remember(&sub, self.subs.values());
         Some(sub)
     }

@@ -129,22 +129,26 @@ impl Turn<'_> {
     fn flush(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
         self.ask_again(sub)?;
         self.changes(sub)?;
+        self.gossip(sub);
         self.digest(sub)?;
         self.acks(sub);
         self.presence(sub);
         Ok(())
     }
 
-    /// Asks for what is missing, once the peer has said that it is through.
+    /// Asks for what is missing, once the peer has said that it is through, or for what it only announced.
     fn ask_again(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
-        if !sub.peer_done || (!sub.gap && sub.held.is_empty()) {
+        let stuck = sub.peer_done && (sub.gap || !sub.held.is_empty());
+        if !stuck && !sub.graft {
             return Ok(());
         }
-        sub.resyncs += 1;
+        sub.resyncs += u8::from(stuck);
         if sub.resyncs > MAX_RESYNCS {
             return Err(Trouble::Stuck);
         }
         sub.held.clear();
+        sub.graft = false;
+        self.room.grafted(self.id);
         (sub.gap, sub.peer_done, sub.digest_replies) = (false, false, 0);
         let version = self.conn.names_out.ends(self.room.version().iter());
         self.conn.push(&Message::Resync { channel: sub.channel, version });
@@ -168,6 +172,18 @@ impl Turn<'_> {
         }
         sub.want_load |= !whole;
         Ok(())
+    }
+
+    /// Says that changes need not come over this channel, and what could.
+    fn gossip(&mut self, sub: &mut Sub) {
+        if std::mem::take(&mut sub.prune) {
+            self.conn.push(&Message::Prune { channel: sub.channel });
+        }
+        let ends = sub.take_announcements();
+        if !ends.is_empty() {
+            let ends = self.conn.names_out.ends(ends.into_iter());
+            self.conn.push(&Message::Announce { channel: sub.channel, ends });
+        }
     }
 
     fn digest(&mut self, sub: &mut Sub) -> Result<(), Trouble> {

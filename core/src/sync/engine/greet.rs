@@ -5,9 +5,7 @@
 use super::Engine;
 use crate::id::DocName;
 use crate::sync::conn::{Conn, Phase};
-use crate::sync::message::{
-    Blob, CAPABILITIES, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting,
-};
+use crate::sync::message::{Blob, GOSSIP, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting};
 use crate::sync::timers::Owner;
 use crate::sync::{CloseCode, ConnId, Effect, Grant, Link, Role};
 
@@ -31,10 +29,11 @@ impl Engine {
         }
         let (max_message_bytes, agent) = (self.config.limits.max_message_bytes as u64, self.config.agent.clone());
         let Some(conn) = self.conn(id) else { return };
+        let capabilities = conn.capabilities();
         conn.greet(&Greeting::Hello(Hello {
             min: PROTOCOL_MIN,
             max: PROTOCOL_MAX,
-            capabilities: CAPABILITIES,
+            capabilities,
             max_message_bytes,
             credential: credential.as_deref(),
             agent: clip(&agent),
@@ -74,6 +73,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.phase = Phase::Authenticating;
         conn.peer_max_bytes = hello.max_message_bytes;
+        conn.gossip = hello.capabilities & GOSSIP != 0;
         if conn.link == Link::SharedStore {
             // Who shares our store can read and write all of it anyway.
             return self.authenticated(id, Ok(Grant::all()));
@@ -90,6 +90,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.phase = Phase::Ready;
         conn.peer_max_bytes = welcome.max_message_bytes;
+        conn.gossip = conn.capabilities() & welcome.capabilities & GOSSIP != 0;
         let docs: Vec<DocName> = self.rooms.keys().cloned().collect();
         docs.iter().for_each(|doc| self.ask(id, doc));
         self.send_question(id);
@@ -118,9 +119,10 @@ impl Engine {
         self.timers.at_latest(Owner::Conn(id), conn.due_ms(limits));
         let agent = self.config.agent.clone();
         let Some(conn) = self.conn(id) else { return };
+        let capabilities = if conn.gossip { GOSSIP } else { 0 };
         conn.greet(&Greeting::Welcome(Welcome {
             version: PROTOCOL_MAX,
-            capabilities: CAPABILITIES,
+            capabilities,
             max_message_bytes,
             max_documents,
             agent: clip(&agent),

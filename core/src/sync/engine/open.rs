@@ -97,7 +97,7 @@ impl Engine {
             version: conn.names_out.ends(version.iter()),
             fingerprint: room.summary().fingerprint,
             owner: room.owner.map(|owner| conn.names_out.index(owner)),
-            acks: room.app && conn.link == Link::Remote,
+            acks: room.app && conn.link != Link::SharedStore,
         };
         conn.push(&Message::Open(open));
     }
@@ -169,7 +169,7 @@ impl Engine {
         self.dirty_conns.insert(id);
         self.dirty_rooms.insert(doc.clone());
         let (Some(conn), Some(room)) = (self.conns.get_mut(&id), self.rooms.get_mut(doc)) else { return };
-        let remote = conn.link == Link::Remote;
+        let remote = conn.link != Link::SharedStore;
         let mut sub = Sub::new(request.channel, Role::Acceptor, remote, request.has.version.clone());
         (sub.rights, sub.owner, sub.user) = (rights, request.owner, user);
         sub.acks = Acks::new(request.acks && remote, true, &request.has.version, room);
@@ -193,7 +193,8 @@ impl Engine {
         conn.push(&Message::Opened(message));
         conn.channels.insert(request.channel, Channel::Live(doc.clone()));
         room.idle_since_ms = None;
-        room.subs.insert(id, sub);
+        // Who may not write has nothing to announce.
+        room.add_sub(id, sub, conn.gossip && rights.write);
     }
 
     /// The peer that we dialed has opened a document that we asked for.
@@ -214,7 +215,8 @@ impl Engine {
         let (has, durable) = (VersionVector::from_iter(has), VersionVector::from_iter(durable));
         conn.channels.insert(opened.channel, Channel::Live(doc.clone()));
         conn.refused.remove(&doc);
-        let (remote, same) = (conn.link == Link::Remote, opened.state.is_none());
+        let (remote, gossip) = (conn.link != Link::SharedStore, conn.gossip && opened.rights.write);
+        let same = opened.state.is_none();
         let Some(room) = self.room(&doc) else { return Ok(()) };
         let mut sub = Sub::new(opened.channel, Role::Dialer, remote, has.clone());
         sub.may_send = opened.rights.write;
@@ -230,7 +232,7 @@ impl Engine {
             sub.presence = room.presence_for(id);
         }
         let (received, stored, app) = (room.own_part(&has), room.own_part(&durable), room.app);
-        room.subs.insert(id, sub);
+        room.add_sub(id, sub, gossip);
         if opened.state.as_ref().is_some_and(|other| equal_ends && other.fingerprint != summary.fingerprint) {
             self.fork(id, opened.channel, &doc);
             return Ok(());

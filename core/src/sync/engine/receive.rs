@@ -6,9 +6,10 @@
 use super::Engine;
 use super::open::Broken;
 use crate::id::DocName;
+use crate::ordered::OrdMap;
 use crate::sync::access::{Need, allowed, greeting_allowed, need};
 use crate::sync::conn::{Channel, Phase};
-use crate::sync::message::{Frame, MAX_GREETING_BYTES, Message, decode, is_messages, unpack};
+use crate::sync::message::{Ends, Frame, MAX_GREETING_BYTES, Message, decode, is_messages, unpack};
 use crate::sync::room::{DigestSaid, Fault, MAX_KEY_BYTES, MAX_VALUE_BYTES, Said, Summary, Took};
 use crate::sync::{AckLevel, CloseCode, ConnId, Effect, RefuseCode, Role};
 
@@ -107,17 +108,7 @@ impl Engine {
                 self.on_digest(id, &doc, DigestSaid { ops, summary: Summary { ends, fingerprint } });
                 Ok(())
             }
-            (Message::Resync { version, .. }, Some(doc)) => {
-                let Some(conn) = self.conns.get(&id) else { return Ok(()) };
-                let version = conn.names_in.version(&version)?;
-                if let Some(sub) = self.room(&doc).and_then(|room| room.subs.get_mut(&id)) {
-                    sub.known = version;
-                    sub.outbox.clear();
-                    (sub.want_load, sub.digest_owed, sub.digest_sent) = (true, true, None);
-                    sub.digest_replies = 0;
-                }
-                Ok(())
-            }
+            (Message::Resync { version, .. }, Some(doc)) => self.on_resync(id, &doc, &version),
             (Message::Ack { level, ends, .. }, Some(doc)) => self.on_ack(id, &doc, level, &ends),
             (Message::Presence { owner, clock, user, key, value, .. }, Some(doc)) => {
                 let said = Said { clock, user: user.map(str::to_owned), value: value.map(|value| value.0.to_vec()) };
@@ -126,6 +117,11 @@ impl Engine {
             (Message::Question { collection, question }, _) => self.on_question(id, collection, question.0),
             (Message::Answer { collection, answer }, _) => {
                 self.on_answer(id, collection, answer.map(|answer| answer.0))
+            }
+            (Message::Announce { ends, .. }, Some(doc)) => self.on_announce(id, &doc, &ends),
+            (Message::Prune { .. }, Some(doc)) => {
+                self.room(&doc).into_iter().for_each(|room| room.pruned(id));
+                Ok(())
             }
             (Message::Ping, _) => {
                 let half = self.config.limits.ping_after_ms / 2;
@@ -178,6 +174,30 @@ impl Engine {
             sub.digest_replies += 1;
             sub.digest_owed = true;
         }
+    }
+
+    fn on_resync(&mut self, id: ConnId, doc: &DocName, version: &Ends) -> Result<(), Broken> {
+        let Some(conn) = self.conns.get(&id) else { return Ok(()) };
+        let version = conn.names_in.version(version)?;
+        let Some(room) = self.room(doc) else { return Ok(()) };
+        room.grafted(id);
+        if let Some(sub) = room.subs.get_mut(&id) {
+            sub.known = version;
+            sub.outbox.clear();
+            sub.announce = OrdMap::new();
+            (sub.want_load, sub.digest_owed, sub.digest_sent) = (true, true, None);
+            sub.digest_replies = 0;
+        }
+        Ok(())
+    }
+
+    fn on_announce(&mut self, id: ConnId, doc: &DocName, ends: &Ends) -> Result<(), Broken> {
+        let Some(conn) = self.conns.get(&id) else { return Ok(()) };
+        let ends = conn.names_in.ends(ends, false)?;
+        if let Some(at_ms) = self.room(doc).and_then(|room| room.announced(id, &ends)) {
+            self.wake_room_by(doc, at_ms);
+        }
+        Ok(())
     }
 
     fn on_ack(&mut self, id: ConnId, doc: &DocName, level: AckLevel, ends: &[(u32, u64)]) -> Result<(), Broken> {

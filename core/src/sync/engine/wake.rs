@@ -69,13 +69,14 @@ impl Engine {
         let (limits, now_ms) = (self.config.limits.clone(), self.now_ms);
         let Some(room) = self.room(doc) else { return };
         let ended = room.tick_presence(&limits, now_ms);
+        let graft_ms = room.graft_due();
         let idle_ms = room.idle_since_ms.map(|since_ms| since_ms.saturating_add(limits.idle_timeout_ms));
         if room.subs.is_empty() && room.keeper.is_idle() && idle_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             return self.evict(doc);
         }
         // An idle room that is still being stored is looked at again a little later.
         let idle_ms = idle_ms.map(|at_ms| at_ms.max(now_ms.saturating_add(1_000)));
-        let waits = [room.presence_due_ms(), room.keeper.retry_ms(), idle_ms];
+        let waits = [room.presence_due_ms(), room.keeper.retry_ms(), idle_ms, graft_ms];
         if let Some(at_ms) = waits.into_iter().flatten().min() {
             self.wake_room_by(doc, at_ms.max(now_ms.saturating_add(1)));
         }

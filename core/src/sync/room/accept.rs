@@ -167,6 +167,7 @@ impl Room {
         let Some(advance) = self.advance(replica, first, frames, true)? else { return Ok(false) };
         if let Some(piece) = advance.piece {
             self.note_edit(replica, piece.end);
+            self.note_fresh(None, replica, piece.end);
             self.take_in(piece, None, false);
         }
         Ok(matches!(advance.stop, Stop::End))
@@ -181,6 +182,9 @@ impl Room {
             sub.gap = true;
             return Ok(false);
         };
+        if piece.is_none() && matches!(stop, Stop::End) {
+            self.note_duplicate(conn, replica);
+        }
         if let Stop::Wait(at, wait) = stop {
             let frames = frames[at..].to_vec();
             let ops = Frames::new(&frames).filter_map(|change| LogHead::peek_ops(change.ok()?).ok());
@@ -240,6 +244,7 @@ impl Room {
             sub.resyncs = 0;
             !sub.remote
         });
+        self.note_fresh(Some(conn), piece.replica, piece.end);
         self.take_in(piece, Some(conn), stored);
         true
     }

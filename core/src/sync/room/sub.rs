@@ -27,6 +27,12 @@ pub(crate) struct Sub {
     /// What the peer has, as far as we know.
     pub(crate) known: VersionVector,
     pub(crate) outbox: Outbox,
+    /// Log ends to be announced in place of changes.
+    pub(crate) announce: OrdMap<ReplicaId, u64>,
+    /// The peer is to be told that changes come otherwise too.
+    pub(crate) prune: bool,
+    /// The peer is to be asked for what it announced.
+    pub(crate) graft: bool,
     pub(crate) loading: Option<Token>,
     pub(crate) want_load: bool,
     pub(crate) held: Held,
@@ -67,6 +73,9 @@ impl Sub {
             user: None,
             known,
             outbox: Outbox::default(),
+            announce: OrdMap::new(),
+            prune: false,
+            graft: false,
             loading: None,
             want_load: false,
             held: Held::default(),
