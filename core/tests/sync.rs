@@ -4,6 +4,8 @@
 mod collections;
 #[path = "sync/faults.rs"]
 mod faults;
+#[path = "sync/links.rs"]
+mod links;
 #[path = "sync/net.rs"]
 mod net;
 #[path = "sync/presence.rs"]

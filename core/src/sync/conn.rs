@@ -85,6 +85,8 @@ pub(crate) struct Conn {
     pub(crate) asked: Option<String>,
     /// Questions of ours that come next, with their collections.
     pub(crate) questions: VecDeque<(String, Vec<u8>)>,
+    /// Collections that the peer asked about, and was not told of a change since.
+    pub(crate) watched: OrdSet<String>,
     pub(crate) peer_max_bytes: u64,
     pub(crate) up_ms: u64,
     pub(crate) heard_ms: u64,
@@ -111,6 +113,7 @@ impl Conn {
             unserved: OrdSet::new(),
             asked: None,
             questions: VecDeque::new(),
+            watched: OrdSet::new(),
             peer_max_bytes: u64::MAX,
             up_ms: now_ms,
             heard_ms: now_ms,

@@ -214,6 +214,21 @@ pub enum Effect {
         /// The answer, for `merkle::Initiator::receive`; `None` if the peer does not compare the collection with us.
         answer: Option<Vec<u8>>,
     },
+    /// A collection that we asked the peer about has changed since (`Input::News` at the other end).
+    News {
+        /// The connection.
+        conn: ConnId,
+        /// The collection.
+        collection: String,
+    },
+    /// An `Input::Fetch` is through: both copies were found equal, and ours is durable; or the document cannot be had
+    /// over this connection now.
+    Fetched {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+    },
     /// Somebody's presence changed (`None`: it ended).
     Presence {
         /// The document.

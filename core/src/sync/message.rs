@@ -219,6 +219,10 @@ pub(crate) enum Message<'a> {
         #[serde(borrow)]
         answer: Option<Blob<'a>>,
     },
+    /// A collection that the dialer asked about has changed since.
+    News {
+        collection: &'a str,
+    },
 }
 
 /// A frame, decoded.

@@ -14,7 +14,7 @@ mod sub;
 
 use std::sync::Arc;
 
-use super::input::{ConnId, DocState};
+use super::input::{ConnId, DocState, Role};
 use super::message::Fingerprint;
 use crate::clock::Hlc;
 use crate::id::{ReplicaId, VersionVector};
@@ -145,6 +145,12 @@ impl Room {
         for sub in self.subs.values_mut().filter(|sub| sub.may_send) {
             sub.outbox.extend(pieces);
         }
+    }
+
+    /// Whether the document must stay in memory: the application has it open, or a peer that came to us. Peers that we
+    /// dialed have it for our sake alone.
+    pub(crate) fn in_use(&self) -> bool {
+        self.app || self.subs.values().any(|sub| sub.role == Role::Acceptor)
     }
 
     /// Forgets a subscriber, and ends the presence that came from it.

@@ -104,6 +104,7 @@ impl Engine {
         for (id, channel, trouble) in troubles {
             self.trouble(id, channel, doc, &trouble);
         }
+        self.finish_fetches(doc);
         if let Some(status) = self.rooms.get_mut(doc).and_then(Room::status_to_tell) {
             self.effects.push_back(Effect::Status { doc: doc.clone(), status });
         }

@@ -155,6 +155,7 @@ impl Engine {
 
     /// Takes a connection out of every room.
     fn detach(&mut self, id: ConnId) {
+        self.give_up_fetches_over(id);
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let channels: Vec<u32> = conn.channels.keys().copied().collect();
         for channel in channels {

@@ -23,11 +23,12 @@ impl From<String> for Broken {
 impl Engine {
     pub(super) fn opened(&mut self, doc: DocName, state: DocState, owner: Option<ReplicaId>) {
         let asked = self.asked.remove(&doc);
+        let fetched = self.fetches.contains_key(&doc);
         if let Some(room) = self.room(&doc) {
             room.owner = owner.or(room.owner);
             return;
         }
-        let mut room = Room::new(state, asked.is_none(), owner);
+        let mut room = Room::new(state, asked.is_none() && !fetched, owner);
         if !room.app {
             room.idle_since_ms = Some(self.now_ms);
             self.wake_room_by(&doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
@@ -54,6 +55,7 @@ impl Engine {
                 self.refuse(id, number, RefuseCode::Unreadable, reason);
             }
         }
+        self.give_up_fetches(doc);
     }
 
     pub(super) fn closed(&mut self, doc: &DocName) {
@@ -66,6 +68,7 @@ impl Engine {
         }
         self.rooms.remove(doc);
         self.dirty_rooms.remove(doc);
+        self.give_up_fetches(doc);
     }
 
     /// Ends a channel from our side, in the words of our role.

@@ -30,6 +30,7 @@ fn samples() -> Vec<Message<'static>> {
         Message::Ping,
         Message::Question { collection: "d", question: Blob(b"?") },
         Message::Answer { collection: "d", answer: Some(Blob(b"!")) },
+        Message::News { collection: "d" },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
     samples
@@ -51,6 +52,7 @@ fn number(message: &Message<'_>) -> usize {
         Message::Ping => 11,
         Message::Question { .. } => 12,
         Message::Answer { .. } => 13,
+        Message::News { .. } => 14,
     }
 }
 
@@ -59,7 +61,7 @@ fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
     match number(message) {
         0 | 3 | 11 => (true, true, false, false),
         1 | 4 | 12 => (true, false, false, false),
-        2 | 5 | 13 => (false, true, false, false),
+        2 | 5 | 13 | 14 => (false, true, false, false),
         7..=9 => (true, true, true, false),
         6 | 10 => (true, true, true, true),
         other => panic!("message {other} is not in the table"),
