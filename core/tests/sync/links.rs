@@ -137,9 +137,7 @@ fn presence_passes_over_links_in_both_directions() {
         net.input(peer, Input::SetPresence { doc: doc("d"), key: "k".into(), value: Some(b"v".to_vec()) });
         net.run();
         let owner = net.peers[peer].replica;
-        let seen = |effect: &Effect| {
-            matches!(effect, Effect::Presence { owner: of, user: by, value: Some(_), .. } if *of == owner && *by == user)
-        };
+        let seen = |effect: &Effect| matches!(effect, Effect::Presence { owner: of, user: by, value: Some(_), .. } if *of == owner && *by == user);
         assert_eq!(count(&net, other, seen), 1);
     }
     net.cut(wire);
