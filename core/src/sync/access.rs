@@ -36,7 +36,7 @@ pub(crate) fn need(message: &Message<'_>) -> Need {
         Message::Opened(_) => Need::Answer,
         Message::Offer { .. } | Message::Answer { .. } | Message::News { .. } => Need::Acceptor,
         Message::Refused { channel, .. } => Need::Channel(*channel),
-        Message::Leave { channel } => Need::DialerChannel(*channel),
+        Message::Leave { channel } | Message::Priority { channel, .. } => Need::DialerChannel(*channel),
         Message::Digest { channel, .. } | Message::Resync { channel, .. } | Message::Ack { channel, .. } => {
             Need::Read(*channel)
         }

@@ -55,6 +55,7 @@ pub(crate) struct Request {
     pub(crate) has: PeerHas,
     pub(crate) owner: Option<ReplicaId>,
     pub(crate) acks: bool,
+    pub(crate) priority: u8,
 }
 
 /// When a refused document is asked for again.

@@ -120,6 +120,9 @@ pub struct SyncStatus {
     pub durable: bool,
     /// Everything that the remote peer had when the document was opened has arrived.
     pub caught_up: bool,
+    /// How many operations of that have not arrived yet: counts down to 0 while a large history comes in, and goes on
+    /// where it stopped after a lost connection.
+    pub behind: u64,
 }
 
 /// An effect: what the driver must do now.

@@ -10,6 +10,7 @@ mod flush;
 mod greet;
 mod local;
 mod open;
+mod priority;
 mod receive;
 mod wake;
 
@@ -82,6 +83,7 @@ impl Engine {
             Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
             Input::OpenFailed { doc, reason } => self.open_failed(&doc, &reason),
             Input::Closed { doc } => self.closed(&doc),
+            Input::Prioritize { doc, priority } => self.prioritize(&doc, priority),
             Input::Edited { doc, batch } => self.edited(&doc, &batch),
             Input::Close { conn, code, text } => self.close_for_driver(conn, code, &text),
             Input::Persisted { token } => self.persisted(token),

@@ -165,6 +165,14 @@ pub enum Input {
         /// Its name.
         doc: DocName,
     },
+    /// How urgent the application needs a document: what is more urgent is asked for and sent first, here and by the
+    /// peers that we dialed. 0 until this is said; the document on screen has the largest.
+    Prioritize {
+        /// The document.
+        doc: DocName,
+        /// The priority.
+        priority: u8,
+    },
     /// The application sealed changes of its own.
     Edited {
         /// The document.

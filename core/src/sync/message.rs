@@ -223,6 +223,11 @@ pub(crate) enum Message<'a> {
     News {
         collection: &'a str,
     },
+    /// How urgent the dialer needs the document of a channel; what is urgent is sent first.
+    Priority {
+        channel: u32,
+        priority: u8,
+    },
 }
 
 /// A frame, decoded.

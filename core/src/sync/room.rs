@@ -63,6 +63,8 @@ impl Log {
 pub(crate) struct Room {
     /// Opened by the application, not only for peers.
     pub(crate) app: bool,
+    /// How urgent the application needs it.
+    pub(crate) priority: u8,
     /// Who sends presence from here.
     pub(crate) owner: Option<ReplicaId>,
     pub(crate) subs: OrdMap<ConnId, Sub>,
@@ -91,6 +93,7 @@ impl Room {
         let version: VersionVector = logs.iter().map(|(replica, log)| (*replica, log.head.end)).collect();
         Self {
             app,
+            priority: 0,
             owner,
             subs: OrdMap::new(),
             presence: PresenceTable::default(),
@@ -145,6 +148,11 @@ impl Room {
         for sub in self.subs.values_mut().filter(|sub| sub.may_send) {
             sub.outbox.extend(pieces);
         }
+    }
+
+    /// How urgent the document is to anybody. O(subscribers).
+    pub(crate) fn urgency(&self) -> u8 {
+        self.subs.values().map(|sub| sub.priority).fold(self.priority, u8::max)
     }
 
     /// Whether the document must stay in memory: the application has it open, or a peer that came to us. Peers that we

@@ -42,7 +42,8 @@ impl Engine {
                 // What the driver answers at once goes into the same frames.
                 return;
             }
-            while let Some(doc) = self.settled_rooms.pop_first() {
+            let settled = std::mem::take(&mut self.settled_rooms).into_iter().collect();
+            for doc in self.by_priority(settled) {
                 self.flush_room(&doc);
             }
             if self.dirty_rooms.is_empty() {

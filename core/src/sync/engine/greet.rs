@@ -3,7 +3,6 @@
 //! Always holds: a stranger's bytes reach nothing but the greeting; whoever is closed is told why, with a number.
 
 use super::Engine;
-use crate::id::DocName;
 use crate::sync::conn::{Conn, Phase};
 use crate::sync::message::{
     Blob, CAPABILITIES, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting,
@@ -90,7 +89,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.phase = Phase::Ready;
         conn.peer_max_bytes = welcome.max_message_bytes;
-        let docs: Vec<DocName> = self.rooms.keys().cloned().collect();
+        let docs = self.by_priority(self.rooms.keys().cloned().collect());
         docs.iter().for_each(|doc| self.ask(id, doc));
         self.send_question(id);
         self.timers.at_latest(Owner::Conn(id), self.conns[&id].due_ms(&self.config.limits));

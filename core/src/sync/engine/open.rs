@@ -102,7 +102,11 @@ impl Engine {
             owner: room.owner.map(|owner| conn.names_out.index(owner)),
             acks: room.app && conn.link == Link::Remote,
         };
+        let (channel, priority) = (open.channel, room.priority);
         conn.push(&Message::Open(open));
+        if priority > 0 {
+            conn.push(&Message::Priority { channel, priority });
+        }
     }
 
     /// A peer asks for a document.
@@ -114,7 +118,7 @@ impl Engine {
         }
         let has = PeerHas { version: conn.names_in.version(&open.version)?, fingerprint: open.fingerprint };
         let owner = open.owner.map(|owner| conn.names_in.replica(owner)).transpose()?;
-        let request = Request { channel: open.channel, has, owner, acks: open.acks };
+        let request = Request { channel: open.channel, has, owner, acks: open.acks, priority: 0 };
         let doc = open.name;
         let rights = conn.grant.rights(&doc);
         conn.unserved.remove(&doc);
@@ -174,7 +178,7 @@ impl Engine {
         let (Some(conn), Some(room)) = (self.conns.get_mut(&id), self.rooms.get_mut(doc)) else { return };
         let remote = conn.link == Link::Remote;
         let mut sub = Sub::new(request.channel, Role::Acceptor, remote, request.has.version.clone());
-        (sub.rights, sub.owner, sub.user) = (rights, request.owner, user);
+        (sub.rights, sub.owner, sub.user, sub.priority) = (rights, request.owner, user, request.priority);
         sub.acks = Acks::new(request.acks && remote, true, &request.has.version, room);
         room.start_status(&mut sub, &request.has.version, &VersionVector::new());
         let summary = room.summary();

@@ -127,6 +127,10 @@ impl Engine {
             (Message::Answer { collection, answer }, _) => {
                 self.on_answer(id, collection, answer.map(|answer| answer.0))
             }
+            (Message::Priority { channel, priority }, _) => {
+                self.on_priority(id, channel, priority);
+                Ok(())
+            }
             (Message::News { collection }, _) => {
                 let collection = collection.to_owned();
                 self.effects.push_back(Effect::News { conn: id, collection });

@@ -31,6 +31,7 @@ fn samples() -> Vec<Message<'static>> {
         Message::Question { collection: "d", question: Blob(b"?") },
         Message::Answer { collection: "d", answer: Some(Blob(b"!")) },
         Message::News { collection: "d" },
+        Message::Priority { channel: 0, priority: 9 },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
     samples
@@ -53,6 +54,7 @@ fn number(message: &Message<'_>) -> usize {
         Message::Question { .. } => 12,
         Message::Answer { .. } => 13,
         Message::News { .. } => 14,
+        Message::Priority { .. } => 15,
     }
 }
 
@@ -60,7 +62,7 @@ fn number(message: &Message<'_>) -> usize {
 fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
     match number(message) {
         0 | 3 | 11 => (true, true, false, false),
-        1 | 4 | 12 => (true, false, false, false),
+        1 | 4 | 12 | 15 => (true, false, false, false),
         2 | 5 | 13 | 14 => (false, true, false, false),
         7..=9 => (true, true, true, false),
         6 | 10 => (true, true, true, true),
