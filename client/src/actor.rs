@@ -6,8 +6,11 @@
 //! Not here: sockets (`socket`), disks (`store`).
 
 mod effects;
+mod follow;
 mod open;
 mod turn;
+
+pub(crate) use follow::Found;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -66,6 +69,15 @@ pub(crate) enum Command {
         key: String,
         value: Option<Vec<u8>>,
     },
+    Prioritize {
+        doc: DocName,
+        priority: u8,
+    },
+    /// Opens every document of this prefix as it appears.
+    Follow {
+        prefix: String,
+        found: Found,
+    },
     Close {
         doc: DocName,
         reply: oneshot::Sender<()>,
@@ -81,6 +93,26 @@ pub(crate) struct Ports {
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) net: mpsc::Receiver<NetEvent>,
     pub(crate) stored: mpsc::UnboundedReceiver<Stored>,
+}
+
+/// The tasks behind `Ports::net`.
+#[derive(Default)]
+pub(crate) struct Net {
+    /// One per relay dials and pumps; `None` after the relay has rejected us.
+    pub(crate) relays: Vec<Option<JoinHandle<()>>>,
+    /// How each of them is.
+    pub(crate) states: Vec<Connection>,
+    /// Takes connections from other devices.
+    pub(crate) listener: Option<JoinHandle<()>>,
+    /// What those must present.
+    pub(crate) listen_token: Option<String>,
+}
+
+/// A connection that is up.
+struct Link {
+    /// Which relay it was dialled to.
+    relay: Option<usize>,
+    out: Outbox,
 }
 
 /// A document that is open here.
@@ -101,14 +133,14 @@ pub(crate) struct Actor {
     engine: Engine,
     credential: Option<String>,
     ports: Ports,
-    /// Dials and pumps.
-    net_task: Option<JoinHandle<()>>,
+    net: Net,
     worker: Option<Worker>,
     connection: watch::Sender<Connection>,
     started: Instant,
     docs: BTreeMap<DocName, OpenDoc>,
     opening: BTreeMap<DocName, Vec<(bool, OpenReply)>>,
-    link: Option<(ConnId, Outbox)>,
+    links: BTreeMap<ConnId, Link>,
+    followings: Vec<follow::Following>,
     storing: BTreeMap<Token, DocName>,
     storing_bytes: usize,
     /// Completions of effects that complete at once.
@@ -123,7 +155,7 @@ impl Actor {
         engine: Engine,
         credential: Option<String>,
         ports: Ports,
-        net_task: Option<JoinHandle<()>>,
+        net: Net,
         worker: Option<Worker>,
         connection: watch::Sender<Connection>,
     ) -> Self {
@@ -131,13 +163,14 @@ impl Actor {
             engine,
             credential,
             ports,
-            net_task,
+            net,
             worker,
             connection,
             started: Instant::now(),
             docs: BTreeMap::new(),
             opening: BTreeMap::new(),
-            link: None,
+            links: BTreeMap::new(),
+            followings: Vec::new(),
             storing: BTreeMap::new(),
             storing_bytes: 0,
             answers: VecDeque::new(),
@@ -163,8 +196,9 @@ impl Actor {
     /// Waits for the first thing of the next turn; `false` when nobody is left to work for.
     async fn wait(&mut self) -> bool {
         let congested = self.is_congested();
-        let deadline = self.engine.deadline().map(|ms| self.started + Duration::from_millis(ms));
-        let drained = self.link.as_ref().map(|(_, out)| out.drained.clone());
+        let deadline = self.engine.deadline().into_iter().chain(self.follow_due_ms()).min();
+        let deadline = deadline.map(|ms| self.started + Duration::from_millis(ms));
+        let drained = self.full_link().map(|link| link.out.drained.clone());
         tokio::select! {
             Some(stored) = self.ports.stored.recv() => self.on_stored(stored),
             Some(event) = self.ports.net.recv() => self.on_net(event),
@@ -179,24 +213,31 @@ impl Actor {
     }
 
     fn is_congested(&self) -> bool {
-        self.storing_bytes > MAX_STORING_BYTES
-            || self.link.as_ref().is_some_and(|(_, out)| out.queued() > MAX_QUEUED_BYTES)
+        self.storing_bytes > MAX_STORING_BYTES || self.full_link().is_some()
+    }
+
+    fn full_link(&self) -> Option<&Link> {
+        self.links.values().find(|link| link.out.queued() > MAX_QUEUED_BYTES)
     }
 
     async fn say_goodbye(mut self) {
         self.docs.clear();
-        self.link = None;
+        let mut closing = self.links.len();
+        self.links.clear();
         if let Some(worker) = self.worker.take() {
             // It finishes what it was given.
             let _ = tokio::task::spawn_blocking(move || drop(worker)).await;
         }
-        if let Some(mut task) = self.net_task.take() {
-            let close = async {
-                while self.ports.net.recv().await.is_some_and(|event| !matches!(event, NetEvent::Down { .. })) {}
-            };
-            let _ = timeout(GOODBYE, close).await;
+        let close = async {
+            while closing > 0 {
+                let Some(event) = self.ports.net.recv().await else { return };
+                closing -= usize::from(matches!(event, NetEvent::Down { conn: Some(_), .. }));
+            }
+        };
+        let _ = timeout(GOODBYE, close).await;
+        for task in self.net.relays.drain(..).chain([self.net.listener.take()]).flatten() {
             task.abort();
-            let _ = (&mut task).await;
+            let _ = task.await;
         }
         if let Some(finished) = self.finished.take() {
             let _ = finished.send(());

@@ -22,6 +22,14 @@ pub enum ClientError {
         /// What is wrong with it.
         problem: String,
     },
+    /// No connections can be taken at this address.
+    #[error("cannot listen on {address}: {problem}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The document's name is not allowed.
     #[error(transparent)]
     Name(#[from] InvalidId),
@@ -58,6 +66,14 @@ pub enum ClientError {
         code: CloseCode,
         /// The relay's words.
         text: String,
+    },
+    /// A relay does not tell which documents begin with this prefix.
+    #[error(
+        "the relay does not compare documents that begin with {prefix:?}: the token must allow to read '{prefix}*'"
+    )]
+    NotCompared {
+        /// The prefix.
+        prefix: String,
     },
     /// The document is open in the other way already (with or without `hold_remote`).
     #[error("document {doc} is open already, in another way")]

@@ -234,6 +234,16 @@ impl DocHandle {
         self.commands.send(command).await.map_err(|_| ClientError::Closed)
     }
 
+    /// Says how urgent this document is: what is more urgent is asked for and sent first. 0 unless this is said; the
+    /// document on screen has the largest.
+    ///
+    /// # Errors
+    /// `ClientError::Closed` if the client is closed.
+    pub async fn set_priority(&self, priority: u8) -> Result<(), ClientError> {
+        let command = Command::Prioritize { doc: self.name.clone(), priority };
+        self.commands.send(command).await.map_err(|_| ClientError::Closed)
+    }
+
     /// Closes the document for all its handles, after everything edited so far was saved.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! The native driver of Selvedge: documents kept on this device and synced with a relay over a WebSocket.
+//! The native driver of Selvedge: documents kept on this device and synced with relays, or with other
+//! devices, over WebSockets.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), selvedge_client::ClientError> {
@@ -12,12 +13,11 @@
 //! # }
 //! ```
 //!
-//! One task owns the engine and all documents (`actor`), one the connection, one thread the disk. Always holds: our own
+//! One task owns the engine and all documents (`actor`), one each connection, one thread the disk. Always holds: our own
 //! changes are sent only after they were stored; being offline is a state, not an error.
 //! Not here: what documents are and how they merge (`selvedge`).
 
 mod actor;
-mod backoff;
 mod client;
 mod error;
 mod handle;
@@ -28,7 +28,7 @@ mod store;
 #[cfg(feature = "cli")]
 pub mod trace;
 
-pub use client::{Builder, Client};
+pub use client::{Builder, Client, Following};
 pub use error::ClientError;
 pub use handle::{Access, DocHandle, PatchEvent, Patches, Presence};
 pub use held::Held;

@@ -7,7 +7,7 @@ use selvedge::sync::{CloseCode, SyncStatus};
 
 use crate::error::ClientError;
 
-/// The connection to the relay.
+/// The connection to the relay; of several relays, to the one that is reached best.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connection {
@@ -32,6 +32,19 @@ pub enum Connection {
         /// The relay's words.
         text: String,
     },
+}
+
+impl Connection {
+    /// The smaller, the better.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::Online => 0,
+            Self::Connecting => 1,
+            Self::Offline { .. } => 2,
+            Self::Rejected { .. } => 3,
+            Self::None => 4,
+        }
+    }
 }
 
 /// Where a document has got to.

@@ -1,6 +1,7 @@
-//! The connection to the relay: dialled, dialled again with backoff, and pumped in both directions.
+//! Connections: to each relay, dialled and dialled again with backoff; from other devices, if we listen; all pumped in
+//! both directions.
 //!
-//! Always holds: one connection at a time; what is queued for sending is counted, so that the actor can stop making
+//! Always holds: one connection at a time to each relay; what is queued for sending is counted, so that the actor can stop making
 //! more; what arrives waits in a bounded channel, so that a busy actor slows the relay down. Not here: what messages
 //! mean (the engine).
 
@@ -11,16 +12,16 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use rand_core::TryRng;
-use selvedge::sync::{CloseCode, ConnId};
-use tokio::net::TcpStream;
+use selvedge::sync::{CloseCode, ConnId, Reconnect, dial_address};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config, connect_async_with_config};
 
-use crate::backoff::Backoff;
 use crate::error::ClientError;
 
 /// How long an attempt to connect may take.
@@ -29,20 +30,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closing connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// WebSocket close codes from here on are the engine's numbers.
 const FIRST_CLOSE_CODE: u16 = 4000;
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What happens on the connection.
 #[derive(Debug)]
 pub(crate) enum NetEvent {
-    /// It is up.
-    Up { conn: ConnId, out: Outbox },
+    /// It is up; without `relay` the other side dialled.
+    Up { conn: ConnId, relay: Option<usize>, out: Outbox },
     /// A message arrived.
     Received { conn: ConnId, bytes: Vec<u8> },
     /// It ended, or (without `conn`) an attempt failed; the next one comes after `retry_ms`.
-    Down { conn: Option<ConnId>, code: Option<u16>, problem: String, retry_ms: u64 },
+    Down { conn: Option<ConnId>, relay: Option<usize>, code: Option<u16>, problem: String, retry_ms: u64 },
 }
 
 /// What the actor wants the connection to do.
@@ -79,45 +81,58 @@ impl Outbox {
 
 /// Makes the address that is dialled: `http` is taken for `ws`.
 pub(crate) fn address(url: &str) -> Result<String, ClientError> {
-    let fail = |problem: &str| ClientError::Address { url: url.into(), problem: problem.into() };
-    let rest = match url.split_once("://") {
-        Some(("ws" | "http", rest)) => rest,
-        Some(("wss" | "https", _)) => {
-            return Err(fail("this build has no TLS; use ws:// through a local proxy or tunnel"));
-        }
-        Some((other, _)) => return Err(fail(&format!("{other:?} is not ws or http"))),
-        None => return Err(fail("it starts with neither ws:// nor http://")),
-    };
-    let address = format!("ws://{rest}");
-    let uri: tungstenite::http::Uri = address.parse().map_err(|error| fail(&format!("{error}")))?;
-    if uri.host().is_none_or(str::is_empty) { Err(fail("it names no host")) } else { Ok(address) }
+    dial_address(url).map_err(|problem| ClientError::Address { url: url.into(), problem })
 }
 
-/// Keeps a connection to `url` up until the receiver of `events` is gone.
-pub(crate) async fn run(url: String, max_message_bytes: usize, events: mpsc::Sender<NetEvent>) {
-    let config = WebSocketConfig::default()
+/// The numbers of one task's connections: no two tasks have one in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    pub(crate) first: u64,
+    pub(crate) step: u64,
+}
+
+impl Numbers {
+    fn all(self) -> impl Iterator<Item = ConnId> {
+        (0..).map(move |i| ConnId(self.first + i * self.step))
+    }
+}
+
+fn config(max_message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
         .read_buffer_size(8 << 10)
         .write_buffer_size(32 << 10)
         .max_write_buffer_size(max_message_bytes + (128 << 10))
         .max_message_size(Some(max_message_bytes))
-        .max_frame_size(Some(max_message_bytes));
-    let mut backoff = Backoff::default();
-    for number in 0.. {
-        let conn = ConnId(number);
-        let down = match timeout(CONNECT_TIMEOUT, connect_async_with_config(url.as_str(), Some(config), true)).await {
+        .max_frame_size(Some(max_message_bytes))
+}
+
+/// Keeps a connection to `url`, which is the `relay`-th one, up until the receiver of `events` is gone.
+pub(crate) async fn run(
+    url: String,
+    relay: usize,
+    numbers: Numbers,
+    max_message_bytes: usize,
+    events: mpsc::Sender<NetEvent>,
+) {
+    let (config, relay) = (config(max_message_bytes), Some(relay));
+    let mut reconnect = Reconnect::default();
+    for conn in numbers.all() {
+        reconnect.attempt();
+        let mut lasted_ms = None;
+        let dial = connect_async_with_config(url.as_str(), Some(config), true);
+        let (conn, code, problem) = match timeout(CONNECT_TIMEOUT, dial).await {
             Err(_) => (None, None, format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
             Ok(Err(error)) => (None, None, describe(&error)),
             Ok(Ok((socket, _))) => {
                 let since = Instant::now();
-                let (code, problem) = pump(socket, conn, &events).await;
-                backoff.connected_for(since.elapsed().as_millis() as u64);
+                let (code, problem) = pump(socket, conn, relay, &events).await;
+                lasted_ms = Some(since.elapsed().as_millis() as u64);
                 (Some(conn), code, problem)
             }
         };
         // Without randomness the waits are only less well spread.
-        let retry_ms = backoff.next_ms(getrandom::SysRng.try_next_u64().unwrap_or_default());
-        let (conn, code, problem) = down;
-        if events.send(NetEvent::Down { conn, code, problem, retry_ms }).await.is_err() {
+        let retry_ms = reconnect.failed(lasted_ms, getrandom::SysRng.try_next_u64().unwrap_or_default());
+        if events.send(NetEvent::Down { conn, relay, code, problem, retry_ms }).await.is_err() {
             return;
         }
         sleep(Duration::from_millis(retry_ms)).await;
@@ -127,12 +142,53 @@ pub(crate) async fn run(url: String, max_message_bytes: usize, events: mpsc::Sen
     }
 }
 
+/// Takes connections from other devices until the receiver of `events` is gone.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    numbers: Numbers,
+    max_message_bytes: usize,
+    events: mpsc::Sender<NetEvent>,
+) {
+    let config = config(max_message_bytes);
+    for conn in numbers.all() {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = events.closed() => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Usually too many open files: it passes when connections end.
+                tracing::warn!("cannot accept a connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let events = events.clone();
+        tokio::spawn(async move {
+            // Small messages must not wait for an acknowledgement of the network; without that they are only slower.
+            let _ = stream.set_nodelay(true);
+            let Ok(Ok(socket)) = timeout(CONNECT_TIMEOUT, accept_async_with_config(stream, Some(config))).await else {
+                return;
+            };
+            let (code, problem) = pump(socket, conn, None, &events).await;
+            // If the actor is gone, nobody needs to know.
+            let _ = events.send(NetEvent::Down { conn: Some(conn), relay: None, code, problem, retry_ms: 0 }).await;
+        });
+    }
+}
+
 /// Moves messages until the connection ends: the close code, if there was one, and the reason.
-async fn pump(socket: Socket, conn: ConnId, events: &mpsc::Sender<NetEvent>) -> (Option<u16>, String) {
+async fn pump<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>,
+    conn: ConnId,
+    relay: Option<usize>,
+    events: &mpsc::Sender<NetEvent>,
+) -> (Option<u16>, String) {
     let (orders, inbox) = mpsc::unbounded_channel();
     let (queued, drained) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let out = Outbox { orders, queued: queued.clone(), drained: drained.clone() };
-    if events.send(NetEvent::Up { conn, out }).await.is_err() {
+    if events.send(NetEvent::Up { conn, relay, out }).await.is_err() {
         return (None, "the client was closed".into());
     }
     let (sink, stream) = socket.split();
@@ -150,7 +206,11 @@ async fn pump(socket: Socket, conn: ConnId, events: &mpsc::Sender<NetEvent>) -> 
     }
 }
 
-async fn read(mut stream: SplitStream<Socket>, conn: ConnId, events: &mpsc::Sender<NetEvent>) -> (Option<u16>, String) {
+async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: SplitStream<WebSocketStream<S>>,
+    conn: ConnId,
+    events: &mpsc::Sender<NetEvent>,
+) -> (Option<u16>, String) {
     loop {
         let bytes = match stream.next().await {
             Some(Ok(Message::Binary(bytes))) => bytes.into(),
@@ -160,7 +220,7 @@ async fn read(mut stream: SplitStream<Socket>, conn: ConnId, events: &mpsc::Send
                 let reason = if frame.reason.is_empty() { "closed".to_owned() } else { frame.reason.to_string() };
                 return (Some(frame.code.into()), reason);
             }
-            Some(Ok(Message::Close(None))) | None => return (None, "the relay closed the connection".into()),
+            Some(Ok(Message::Close(None))) | None => return (None, "the other side closed the connection".into()),
             Some(Ok(_)) => continue,
             Some(Err(error)) => return (None, describe(&error)),
         };
@@ -170,8 +230,8 @@ async fn read(mut stream: SplitStream<Socket>, conn: ConnId, events: &mpsc::Send
     }
 }
 
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
+async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut inbox: mpsc::UnboundedReceiver<Order>,
     queued: &AtomicUsize,
     drained: &Notify,
@@ -208,19 +268,5 @@ fn describe(error: &tungstenite::Error) -> String {
             format!("it answers HTTP {} and is perhaps no relay", response.status().as_u16())
         }
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_checked_before_they_are_dialled() {
-        assert_eq!(address("ws://localhost:8787").ok().as_deref(), Some("ws://localhost:8787"));
-        assert_eq!(address("http://127.0.0.1:8787/x").ok().as_deref(), Some("ws://127.0.0.1:8787/x"));
-        for bad in ["localhost:8787", "wss://localhost", "ftp://a", "ws://", "ws:///x", "ws://a b"] {
-            assert!(matches!(address(bad), Err(ClientError::Address { .. })), "{bad}");
-        }
     }
 }

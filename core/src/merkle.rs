@@ -9,6 +9,7 @@
 //! what is inside a document, and how documents found to differ are caught up (`sync`).
 
 mod collection;
+mod follower;
 mod initiator;
 mod item;
 mod message;
@@ -19,6 +20,7 @@ mod tests;
 mod tree;
 
 pub use collection::{Collection, Cursor};
+pub use follower::{Follower, Wish};
 pub use initiator::{Initiator, Step};
 pub use item::StateDigest;
 pub use respond::respond;

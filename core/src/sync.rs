@@ -7,6 +7,7 @@
 //! Not here: sockets, disks, clocks, and what changes mean (`doc`).
 
 mod access;
+mod address;
 mod config;
 mod conn;
 mod effect;
@@ -14,13 +15,16 @@ mod engine;
 mod input;
 mod message;
 mod names;
+mod reconnect;
 mod room;
 #[cfg(test)]
 mod tests;
 mod timers;
 
 pub use crate::op::LogState;
+pub use address::dial_address;
 pub use config::{Config, Limits};
 pub use effect::{AckLevel, CloseCode, Effect, RefuseCode, SyncStatus};
 pub use engine::Engine;
 pub use input::{ConnId, DocState, Grant, GrantRule, Input, Link, Rights, Role, Token};
+pub use reconnect::{Circuit, Reconnect};

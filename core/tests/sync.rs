@@ -6,6 +6,8 @@ mod collections;
 mod faults;
 #[path = "sync/gossip.rs"]
 mod gossip;
+#[path = "sync/links.rs"]
+mod links;
 #[path = "sync/net.rs"]
 mod net;
 #[path = "sync/presence.rs"]

@@ -107,6 +107,15 @@ pub struct ServeArgs {
     #[arg(long, env = "SELVEDGE_ORIGIN", value_name = "URL", value_delimiter = ',')]
     pub origin: Vec<String>,
 
+    /// Another relay to link with, as ws://HOST:PORT; can be given several times. This relay dials it and keeps the link
+    /// up; changes pass both ways. One of two relays names the other.
+    #[arg(long, env = "SELVEDGE_PEER", value_name = "URL", value_delimiter = ',')]
+    pub peer: Vec<String>,
+
+    /// A file with the token that is presented to the peers: one that allows '*=rw' and names no user.
+    #[arg(long, env = "SELVEDGE_PEER_TOKEN_FILE", value_name = "FILE", requires = "peer")]
+    pub peer_token_file: Option<PathBuf>,
+
     /// What to log to stderr: error, warn, info, debug, trace, or filters such as selvedge_relay=debug. RUST_LOG is read
     /// if this is not given.
     #[arg(long, env = "SELVEDGE_LOG", value_name = "FILTER")]
@@ -125,6 +134,8 @@ impl From<ServeArgs> for Config {
             max_queued_bytes: args.max_queued_bytes as usize,
             max_connections: args.max_connections as usize,
             origins: args.origin,
+            peers: args.peer,
+            peer_token_file: args.peer_token_file,
         }
     }
 }

@@ -36,7 +36,17 @@ const MAX_DISCARDED_BYTES: usize = 64 << 20;
 /// Longest reason in a close frame, in bytes (the protocol allows 123).
 const MAX_REASON_BYTES: usize = 120;
 
+/// A WebSocket, whoever dialed.
 type Socket<S> = WebSocketStream<S>;
+
+/// That we dialed, and whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialed {
+    /// The number of the peer.
+    pub(crate) peer: usize,
+    /// What we present to it.
+    pub(crate) credential: Option<String>,
+}
 
 /// What every connection shares.
 #[derive(Clone, Debug)]
@@ -58,7 +68,7 @@ impl Shared {
         Self { to_hub, budget, budget_bytes, max_message_bytes, bounds, next_conn: Arc::default() }
     }
 
-    fn web_socket_config(&self) -> WebSocketConfig {
+    pub(crate) fn web_socket_config(&self) -> WebSocketConfig {
         WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -70,11 +80,16 @@ impl Shared {
     }
 
     /// Serves an upgraded connection until it ends.
-    pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+    pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(self.web_socket_config())).await;
+        self.run(socket, None).await;
+    }
+
+    /// Serves a connection, one that came to us or one that was dialed, until it ends.
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: Socket<S>, dialed: Option<Dialed>) {
         let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
         let outbox = Arc::new(Outbox::new(self.bounds));
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(self.web_socket_config())).await;
-        if self.to_hub.send(FromConn::Connected { conn, outbox: Arc::clone(&outbox) }).await.is_err() {
+        if self.to_hub.send(FromConn::Connected { conn, outbox: Arc::clone(&outbox), dialed }).await.is_err() {
             return;
         }
         let (mut sink, mut stream) = socket.split();
@@ -99,8 +114,8 @@ impl Shared {
         }
         // If the hub is gone, nobody needs to know.
         let _ = self.to_hub.send(FromConn::Disconnected { conn }).await;
-        if let Ok(socket) = sink.reunite(stream) {
-            let _ = tokio::time::timeout(CLOSE_PATIENCE, linger(socket.into_inner())).await;
+        if let Ok(mut socket) = sink.reunite(stream) {
+            let _ = tokio::time::timeout(CLOSE_PATIENCE, linger(socket.get_mut())).await;
         }
     }
 
@@ -184,7 +199,7 @@ fn short(text: &str) -> &str {
 
 /// Ends the sending side and throws away what still arrives: closing with unread bytes would reset the connection, and
 /// the peer might never see why it was closed.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<()> {
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<()> {
     stream.shutdown().await?;
     let mut scratch = [0; 4096];
     let mut discarded = 0;

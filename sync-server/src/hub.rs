@@ -5,18 +5,23 @@
 //! nothing from connections; a message of a connection that was closed is not handled.
 //! Not here: sockets (`connection`), the store (`storage`), what messages mean (the engine).
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use selvedge::DocName;
+use selvedge::merkle::StateDigest;
 use selvedge::op::Batch;
 use selvedge::store::{Append, Record, StoreError};
 use selvedge::sync::{CloseCode, ConnId, Effect, Engine, Input, Link, Role, Token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 
+use self::links::Links;
 use crate::auth::{Gate, unix_now};
+use crate::connection::Dialed;
 use crate::outbox::Outbox;
 use crate::room::Room;
 use crate::storage::{Answer, Storage};
@@ -39,6 +44,8 @@ pub(crate) enum FromConn {
     Connected {
         conn: ConnId,
         outbox: Arc<Outbox>,
+        /// That we dialed, if we did.
+        dialed: Option<Dialed>,
     },
     /// A message; the permit is its share of the memory for messages on their way in.
     Received {
@@ -51,8 +58,11 @@ pub(crate) enum FromConn {
     },
 }
 
-/// A room that was read off the hub's task.
-type Loaded = (DocName, Result<Room, StoreError>);
+/// What was made of records off the hub's task.
+enum Loaded {
+    Room(DocName, Result<Room, StoreError>),
+    Digest(DocName, Result<StateDigest, StoreError>),
+}
 
 /// The hub's state.
 pub(crate) struct Hub {
@@ -61,6 +71,7 @@ pub(crate) struct Hub {
     storage: Storage,
     rooms: BTreeMap<DocName, Room>,
     connections: BTreeMap<ConnId, Arc<Outbox>>,
+    links: Links,
     /// When tokens expire (seconds since 1970), and whose.
     expiries: BTreeSet<(u64, ConnId)>,
     /// Bytes handed to the storage thread and not answered yet.
@@ -88,14 +99,23 @@ enum Event {
 }
 
 impl Hub {
-    pub(crate) fn new(engine: Engine, gate: Gate, storage: Storage, store_name: String) -> (Self, LoadedRooms) {
+    /// `peers` are the addresses of the relays that are dialed.
+    pub(crate) fn new(
+        engine: Engine,
+        gate: Gate,
+        storage: Storage,
+        store_name: String,
+        peers: Vec<String>,
+    ) -> (Self, LoadedRooms) {
         let (loaded, rooms) = mpsc::unbounded_channel();
+        storage.documents();
         let hub = Self {
             engine,
             gate,
             storage,
             rooms: BTreeMap::new(),
             connections: BTreeMap::new(),
+            links: Links::new(peers),
             expiries: BTreeSet::new(),
             backlog: 0,
             loaded,
@@ -153,7 +173,8 @@ impl Hub {
         match event {
             Event::Conn(message) => self.heard(message),
             Event::Answer(answer) => self.answered(answer),
-            Event::Loaded((doc, result)) => self.room_loaded(doc, result),
+            Event::Loaded(Loaded::Room(doc, result)) => self.room_loaded(doc, result),
+            Event::Loaded(Loaded::Digest(doc, result)) => self.surveyed(&doc, result),
             Event::Tick => {
                 self.input(Input::Woken);
                 self.close_expired();
@@ -164,9 +185,16 @@ impl Hub {
 
     fn heard(&mut self, message: FromConn) {
         match message {
-            FromConn::Connected { conn, outbox } => {
+            FromConn::Connected { conn, outbox, dialed } => {
                 self.connections.insert(conn, outbox);
-                self.input(Input::Connected { conn, role: Role::Acceptor, link: Link::Remote, credential: None });
+                let (role, credential) = match dialed {
+                    Some(Dialed { peer, credential }) => {
+                        self.linked(conn, peer);
+                        (Role::Dialer, credential)
+                    }
+                    None => (Role::Acceptor, None),
+                };
+                self.input(Input::Connected { conn, role, link: Link::Remote, credential });
             }
             FromConn::Received { conn, bytes, permit } => {
                 if self.connections.contains_key(&conn) {
@@ -180,14 +208,22 @@ impl Hub {
 
     fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Persisted { token, bytes, result } => {
+            Answer::Persisted { token, doc, bytes, result } => {
                 self.backlog = self.backlog.saturating_sub(bytes);
-                self.input(match result {
-                    Ok(()) => Input::Persisted { token },
-                    Err(reason) => Input::PersistFailed { token, reason },
-                });
+                match result {
+                    Ok(()) => {
+                        self.input(Input::Persisted { token });
+                        self.note(&doc);
+                    }
+                    Err(reason) => {
+                        self.input(Input::PersistFailed { token, reason });
+                        self.survey_again(doc);
+                    }
+                }
             }
             Answer::Read { doc, result } => self.build_room(doc, result),
+            Answer::Surveyed { doc, result } => self.digest_records(doc, result),
+            Answer::Documents { result } => self.survey(result),
         }
     }
 
@@ -197,7 +233,7 @@ impl Hub {
         tokio::task::spawn_blocking(move || {
             let room = records.and_then(|records| Room::from_records(&file, &doc, records));
             // The hub is gone only when the relay ends.
-            let _ = loaded.send((doc, room));
+            let _ = loaded.send(Loaded::Room(doc, room));
         });
     }
 
@@ -225,8 +261,16 @@ impl Hub {
         self.started_ms + self.started.elapsed().as_millis() as u64
     }
 
-    /// Drains the engine. Some effects are answered at once, which makes more effects.
+    /// Drains the engine, and lets the links go on.
     fn perform(&mut self) {
+        self.perform_effects();
+        while self.follow() {
+            self.perform_effects();
+        }
+    }
+
+    /// Some effects are answered at once, which makes more effects.
+    fn perform_effects(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Authenticate { conn, credential } => self.authenticate(conn, credential.as_deref()),
@@ -248,8 +292,10 @@ impl Hub {
                 Effect::Applied { doc, batch } => self.applied(&doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
-                // Nothing is asked about collections here, and none are compared (`Config::collections`).
-                Effect::Asked { .. } | Effect::Answered { .. } => {}
+                Effect::Asked { conn, collection, question } => self.asked(conn, collection, question),
+                Effect::Answered { conn, answer, .. } => self.answered_by(conn, answer.as_deref()),
+                Effect::News { conn, .. } => self.news_from(conn),
+                Effect::Fetched { conn, doc } => self.fetched(conn, &doc),
             }
         }
     }
@@ -313,6 +359,7 @@ impl Hub {
     fn forget(&mut self, conn: ConnId) {
         if self.connections.remove(&conn).is_some() {
             self.expiries.retain(|(_, other)| *other != conn);
+            self.unlinked(conn);
             self.input(Input::Disconnected { conn });
         }
     }
@@ -333,7 +380,8 @@ impl Hub {
         let expiry =
             self.expiries.first().map(|(expires_s, _)| Duration::from_secs(*expires_s).saturating_sub(unix_now()));
         // Expiries follow the clock on the wall, which may be set.
-        deadline.into_iter().chain(expiry.map(|expiry| expiry.min(MAX_EXPIRY_WAIT))).min()
+        let links = self.links.due(now_ms);
+        deadline.into_iter().chain(expiry.map(|expiry| expiry.min(MAX_EXPIRY_WAIT))).chain(links).min()
     }
 
     /// Waits for the disk, passes on its answers, and tells every peer goodbye.
@@ -342,11 +390,11 @@ impl Hub {
         self.perform();
         while self.backlog > 0 {
             match tokio::time::timeout_at(deadline, sources.answers.recv()).await {
-                Ok(Some(Answer::Persisted { token, bytes, result })) => {
-                    self.answered(Answer::Persisted { token, bytes, result });
-                    self.perform();
+                Ok(Some(answer @ Answer::Persisted { .. })) => {
+                    self.answered(answer);
+                    self.perform_effects();
                 }
-                Ok(Some(Answer::Read { .. })) => {}
+                Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
                     tracing::error!(bytes = self.backlog, "ending although not everything was stored");
                     break;

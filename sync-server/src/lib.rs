@@ -7,9 +7,11 @@
 
 pub mod args;
 pub mod auth;
+mod catalog;
 mod connection;
 mod http;
 mod hub;
+mod link;
 #[cfg(feature = "testing")]
 pub mod lossy;
 mod origin;

@@ -24,6 +24,7 @@ use crate::auth::{Gate, KeyError};
 use crate::connection::Shared;
 use crate::http::{Web, router};
 use crate::hub::{Hub, Sources};
+use crate::link::{self, Link};
 use crate::origin::{Origins, is_loopback_address};
 use crate::redb_store::{FILE_NAME, RedbStore};
 use crate::storage::Storage;
@@ -60,6 +61,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Web origins that may connect; none: the own host and loopback.
     pub origins: Vec<String>,
+    /// Relays to link with, as ws://host:port.
+    pub peers: Vec<String>,
+    /// The file with the token that is presented to them.
+    pub peer_token_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -75,6 +80,8 @@ impl Config {
             max_queued_bytes: 64 << 20,
             max_connections: 10_000,
             origins: Vec::new(),
+            peers: Vec::new(),
+            peer_token_file: None,
         }
     }
 }
@@ -114,6 +121,9 @@ pub enum ServeError {
     /// An origin is none.
     #[error("--origin: {0}")]
     Origin(String),
+    /// A peer cannot be dialed like this.
+    #[error("{0}")]
+    Peer(String),
     /// The folder of static files is not there.
     #[error("--web {0}: there is no such folder")]
     Web(PathBuf),
@@ -160,6 +170,7 @@ struct Prepared {
     gate: Gate,
     origins: Origins,
     web: Option<PathBuf>,
+    links: Vec<Link>,
 }
 
 impl Prepared {
@@ -176,7 +187,8 @@ impl Prepared {
             Some(folder) => Some(folder.clone()),
             None => Some(Path::new("web-demo/dist").to_owned()).filter(|folder| folder.is_dir()),
         };
-        Ok(Self { listen, gate, origins, web })
+        let links = link::links(&config.peers, config.peer_token_file.as_deref()).map_err(ServeError::Peer)?;
+        Ok(Self { listen, gate, origins, web, links })
     }
 
     async fn start(self, config: Config, store: Box<dyn Store + Send>, name: String) -> Result<Relay, ServeError> {
@@ -191,13 +203,19 @@ impl Prepared {
         let healthy = storage.health();
         let mut engine = sync::Config::relay();
         engine.limits.max_message_bytes = config.max_message_bytes;
-        engine.limits.max_connections = config.max_connections;
-        let (hub, rooms) = Hub::new(Engine::new(engine), self.gate, storage, name);
+        engine.limits.max_connections = config.max_connections + self.links.len();
+        engine.collections = true;
+        let peers = self.links.iter().map(|link| link.url.clone()).collect();
+        let (hub, rooms) = Hub::new(Engine::new(engine), self.gate, storage, name, peers);
         let hub = tokio::spawn(hub.run(Sources { connections, answers, stop: stopped.clone() }, rooms));
 
         let (ending, tasks) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        let shared = Shared::new(to_hub, config.max_message_bytes, config.max_queued_bytes);
+        for link in self.links {
+            tasks.spawn(link.keep(shared.clone(), stopped.clone()));
+        }
         let web = Web {
-            shared: Shared::new(to_hub, config.max_message_bytes, config.max_queued_bytes),
+            shared,
             origins: self.origins,
             folder: self.web,
             healthy,

@@ -24,15 +24,21 @@ const MAX_COMMIT_BYTES: usize = 32 << 20;
 enum Request {
     Persist { token: Token, record: Append },
     Read { doc: DocName },
+    Survey { doc: DocName },
+    Documents,
 }
 
 /// What the thread answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// A record is durable, or was not stored. `bytes` is its length.
-    Persisted { token: Token, bytes: usize, result: Result<(), String> },
+    /// A record of a document is durable, or was not stored. `bytes` is its length.
+    Persisted { token: Token, doc: DocName, bytes: usize, result: Result<(), String> },
     /// The records of a document.
     Read { doc: DocName, result: Result<Vec<Record>, StoreError> },
+    /// The same, for `Storage::survey`.
+    Surveyed { doc: DocName, result: Result<Vec<Record>, StoreError> },
+    /// The documents that have records.
+    Documents { result: Result<Vec<DocName>, StoreError> },
 }
 
 /// The way to the thread.
@@ -69,6 +75,16 @@ impl Storage {
         self.send(Request::Read { doc });
     }
 
+    /// Asks for all records of a document of which only a digest is wanted.
+    pub(crate) fn survey(&self, doc: DocName) {
+        self.send(Request::Survey { doc });
+    }
+
+    /// Asks for the names of all documents.
+    pub(crate) fn documents(&self) {
+        self.send(Request::Documents);
+    }
+
     fn send(&self, request: Request) {
         if self.requests.send(request).is_err() {
             self.healthy.store(false, Ordering::Relaxed);
@@ -97,18 +113,33 @@ impl Worker {
                         bytes += record.bytes.len();
                         group.push((token, record));
                     }
-                    Request::Read { doc } => read = Some(doc),
+                    other => read = Some(other),
                 }
                 if read.is_none() && bytes < MAX_COMMIT_BYTES {
                     next = queue.try_recv().ok();
                 }
             }
             self.commit(group);
-            if let Some(doc) = read {
-                let result = guarded(|| self.store.read(&doc, 0));
-                self.answer(Answer::Read { doc, result });
+            if let Some(request) = read {
+                self.read(request);
             }
         }
+    }
+
+    fn read(&mut self, request: Request) {
+        let answer = match request {
+            Request::Read { doc } => {
+                let result = guarded(|| self.store.read(&doc, 0));
+                Answer::Read { doc, result }
+            }
+            Request::Survey { doc } => {
+                let result = guarded(|| self.store.read(&doc, 0));
+                Answer::Surveyed { doc, result }
+            }
+            Request::Documents => Answer::Documents { result: guarded(|| self.store.documents()) },
+            Request::Persist { .. } => return,
+        };
+        self.answer(answer);
     }
 
     fn commit(&mut self, group: Vec<(Token, Append)>) {
@@ -116,15 +147,15 @@ impl Worker {
             return;
         }
         let (answers, records): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|(token, record)| ((token, record.bytes.len()), record)).unzip();
+            group.into_iter().map(|(token, record)| ((token, record.doc.clone(), record.bytes.len()), record)).unzip();
         let result = guarded(|| self.store.append(&records)).map_err(|error| error.to_string());
         self.healthy.store(result.is_ok(), Ordering::Relaxed);
         match &result {
             Ok(()) => tracing::trace!(records = records.len(), "committed"),
             Err(error) => tracing::error!(records = records.len(), "cannot store changes: {error}"),
         }
-        for (token, bytes) in answers {
-            self.answer(Answer::Persisted { token, bytes, result: result.clone() });
+        for (token, doc, bytes) in answers {
+            self.answer(Answer::Persisted { token, doc, bytes, result: result.clone() });
         }
     }
 

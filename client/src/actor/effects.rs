@@ -5,7 +5,7 @@
 use selvedge::DocName;
 use selvedge::op::Batch;
 use selvedge::store::Append;
-use selvedge::sync::{AckLevel, CloseCode, Effect, Input, SyncStatus, Token};
+use selvedge::sync::{AckLevel, CloseCode, ConnId, Effect, Grant, Input, SyncStatus, Token};
 
 use super::turn::unix_ms;
 use super::{Actor, OpenDoc};
@@ -19,8 +19,11 @@ impl Actor {
             while let Some(effect) = self.engine.poll_effect() {
                 self.perform(effect);
             }
-            let Some(input) = self.answers.pop_front() else { return };
-            self.handle(input);
+            match self.answers.pop_front() {
+                Some(input) => self.handle(input),
+                None if self.go_on_following() => {}
+                None => return,
+            }
         }
     }
 
@@ -36,27 +39,36 @@ impl Actor {
                 self.answers.push_back(answer);
             }
             Effect::Send { conn, bytes } => {
-                if let Some((_, out)) = self.link.as_ref().filter(|(current, _)| *current == conn) {
-                    out.send(bytes);
+                if let Some(link) = self.links.get(&conn) {
+                    link.out.send(bytes);
                 }
             }
             Effect::Applied { doc, batch } => self.apply(&doc, &batch),
             Effect::Acked { doc, level: AckLevel::Durable, version } => {
                 self.tell(&doc, |open| open.progress.send_modify(|progress| progress.acknowledged.merge(&version)));
             }
-            Effect::Status { doc, status } => self.tell(&doc, |open| open.set_status(status)),
+            Effect::Status { doc, status } => {
+                self.tell(&doc, |open| open.set_status(status));
+                if status.caught_up {
+                    self.followed(&doc);
+                }
+            }
             Effect::Presence { doc, owner, user, key, value } => self.tell(&doc, |open| {
                 let _ = open.presence.send(Presence { owner, user, key, value });
             }),
             Effect::Refused { doc, code, text } => {
+                self.followed(&doc);
                 let error = ClientError::Refused { doc: doc.clone(), code, text };
                 self.tell(&doc, |open| open.fail(error));
             }
             Effect::Close { conn, code, text } => self.close_connection(conn, code, text),
-            // Only acceptors authenticate, and only a relay serves and evicts documents by itself.
-            Effect::Acked { .. } | Effect::Authenticate { .. } | Effect::Open { .. } | Effect::Evict { .. } => {}
-            // Nothing is asked about collections here, and none are compared (`Config::collections`).
-            Effect::Asked { .. } | Effect::Answered { .. } => {}
+            Effect::Authenticate { conn, credential } => self.authenticate(conn, credential.as_deref()),
+            // Only a relay serves, fetches and evicts documents by itself.
+            Effect::Acked { .. } | Effect::Open { .. } | Effect::Evict { .. } | Effect::Fetched { .. } => {}
+            Effect::Answered { conn, collection, answer } => self.on_answer(conn, &collection, answer.as_deref()),
+            Effect::News { conn, collection } => self.on_news(conn, &collection),
+            // Nobody's questions about collections are answered here (`Config::collections`).
+            Effect::Asked { .. } => {}
         }
     }
 
@@ -90,14 +102,23 @@ impl Actor {
         open.progress.send_modify(|progress| progress.arrivals += 1);
     }
 
-    fn close_connection(&mut self, conn: selvedge::sync::ConnId, code: CloseCode, text: String) {
+    fn close_connection(&mut self, conn: ConnId, code: CloseCode, text: String) {
         tracing::warn!(?code, text, "closing the connection");
-        if let Some((_, out)) = self.link.take_if(|(current, _)| *current == conn) {
-            out.close(code, text.clone());
+        let Some(link) = self.links.remove(&conn) else { return };
+        link.out.close(code, text.clone());
+        if let Some(relay) = link.relay.filter(|_| matches!(code, CloseCode::Version | CloseCode::Unauthorized)) {
+            self.reject(relay, code, text);
         }
-        if matches!(code, CloseCode::Version | CloseCode::Unauthorized) {
-            self.reject(code, text);
-        }
+    }
+
+    /// Another device has dialled this one.
+    fn authenticate(&mut self, conn: ConnId, credential: Option<&str>) {
+        let admitted = match &self.net.listen_token {
+            None => true,
+            Some(token) => credential.is_some_and(|shown| same(shown.as_bytes(), token.as_bytes())),
+        };
+        let grant = if admitted { Ok(Grant::all()) } else { Err("the token is not the one of this device".to_owned()) };
+        self.answers.push_back(Input::Authenticated { conn, grant });
     }
 }
 
@@ -111,4 +132,9 @@ impl OpenDoc {
             }
         });
     }
+}
+
+/// Compares in a time that tells nothing but the lengths.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

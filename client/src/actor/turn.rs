@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use selvedge::DocName;
-use selvedge::sync::{CloseCode, Input, Link, Role};
+use selvedge::sync::{self, CloseCode, Input, Role};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Actor, Command, OpenDoc};
+use super::{Actor, Command, Link, OpenDoc};
 use crate::error::ClientError;
 use crate::handle::Access;
 use crate::progress::Connection;
@@ -58,6 +58,8 @@ impl Actor {
                 }
             }
             Command::SetPresence { doc, key, value } => self.handle(Input::SetPresence { doc, key, value }),
+            Command::Prioritize { doc, priority } => self.handle(Input::Prioritize { doc, priority }),
+            Command::Follow { prefix, found } => self.follow(prefix, found),
             Command::Close { doc, reply } => self.close(doc, reply),
             Command::Shutdown { reply } => self.finished = Some(reply),
         }
@@ -80,43 +82,66 @@ impl Actor {
 
     pub(super) fn on_net(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Up { conn, out } => {
-                self.link = Some((conn, out));
+            NetEvent::Up { conn, relay, out } => {
+                self.links.insert(conn, Link { relay, out });
                 for open in self.docs.values() {
                     open.clear_error(|error| matches!(error, ClientError::Refused { .. }));
                 }
-                self.connection.send_replace(Connection::Online);
-                let credential = self.credential.clone();
-                self.handle(Input::Connected { conn, role: Role::Dialer, link: Link::Remote, credential });
+                let (role, credential) = match relay {
+                    Some(relay) => {
+                        self.set_state(relay, Connection::Online);
+                        (Role::Dialer, self.credential.clone())
+                    }
+                    None => (Role::Acceptor, None),
+                };
+                self.handle(Input::Connected { conn, role, link: sync::Link::Remote, credential });
+                if relay.is_some() {
+                    self.follow_over(conn);
+                }
             }
             NetEvent::Received { conn, bytes } => self.handle(Input::Received { conn, bytes }),
-            NetEvent::Down { conn, code, problem, retry_ms } => {
+            NetEvent::Down { conn, relay, code, problem, retry_ms } => {
                 if let Some(conn) = conn {
-                    self.link = None;
+                    self.links.remove(&conn);
+                    self.unfollow_over(conn);
                     self.handle(Input::Disconnected { conn });
                 }
-                if let Some(code) = socket::final_code(code) {
-                    self.reject(code, problem);
-                } else if !self.is_rejected() {
-                    self.connection.send_replace(Connection::Offline { problem, retry_ms });
-                }
-                if self.is_rejected() {
-                    self.net_task.take().inspect(JoinHandle::abort);
+                if let Some(relay) = relay {
+                    self.relay_down(relay, code, problem, retry_ms);
                 }
             }
         }
     }
 
-    /// The relay will not have us: when this connection has ended there is no other attempt.
-    pub(super) fn reject(&mut self, code: CloseCode, text: String) {
-        for open in self.docs.values() {
-            open.fail(ClientError::Rejected { code, text: text.clone() });
+    fn relay_down(&mut self, relay: usize, code: Option<u16>, problem: String, retry_ms: u64) {
+        let is_rejected = |state: Option<&Connection>| matches!(state, Some(Connection::Rejected { .. }));
+        if let Some(code) = socket::final_code(code) {
+            self.reject(relay, code, problem);
+        } else if !is_rejected(self.net.states.get(relay)) {
+            self.set_state(relay, Connection::Offline { problem, retry_ms });
         }
-        self.connection.send_replace(Connection::Rejected { code, text });
+        if is_rejected(self.net.states.get(relay)) {
+            self.net.relays.get_mut(relay).and_then(Option::take).inspect(JoinHandle::abort);
+        }
     }
 
-    fn is_rejected(&self) -> bool {
-        matches!(*self.connection.borrow(), Connection::Rejected { .. })
+    /// A relay will not have us: when this connection has ended there is no other attempt.
+    pub(super) fn reject(&mut self, relay: usize, code: CloseCode, text: String) {
+        self.set_state(relay, Connection::Rejected { code, text: text.clone() });
+        // Another relay may still take what is made here.
+        if matches!(*self.connection.borrow(), Connection::Rejected { .. }) {
+            self.docs.values().for_each(|open| open.fail(ClientError::Rejected { code, text: text.clone() }));
+        }
+    }
+
+    /// Notes how a relay is, and tells how the best one is.
+    fn set_state(&mut self, relay: usize, state: Connection) {
+        if let Some(known) = self.net.states.get_mut(relay) {
+            *known = state;
+        }
+        if let Some(best) = self.net.states.iter().min_by_key(|state| state.rank()) {
+            self.connection.send_replace(best.clone());
+        }
     }
 
     pub(super) fn on_stored(&mut self, stored: Stored) {
@@ -170,7 +195,11 @@ impl Actor {
     }
 
     pub(super) fn handle(&mut self, input: Input) {
-        self.engine.handle(self.started.elapsed().as_millis() as u64, input);
+        self.engine.handle(self.now_ms(), input);
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
 }
 

@@ -12,5 +12,6 @@ mod durable;
 mod native;
 mod relay;
 mod restart;
+mod several;
 mod traces;
 mod two_authors;

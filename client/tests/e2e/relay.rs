@@ -34,6 +34,13 @@ impl Relay {
         format!("ws://{}", self.address)
     }
 
+    /// Makes a token with the key in a file.
+    pub(crate) fn token(&self, key: &Path, rule: &str) -> String {
+        let made = Command::new(program()).args(["token", "--doc", rule, "--token-key"]).arg(key).output().unwrap();
+        assert!(made.status.success());
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+
     /// Ends the process as a power cut would: at once, whatever it is doing.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

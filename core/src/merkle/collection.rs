@@ -57,6 +57,13 @@ impl Collection {
         }
     }
 
+    /// An empty collection of all documents whose names begin with `prefix`, under the key that everybody knows for it.
+    /// Who may write documents can then choose names and states whose items collide: a comparison takes longer by that,
+    /// and is still never wrong about whether two collections are equal.
+    pub fn of(prefix: &str, epoch: u64) -> Self {
+        Self::new(blake3::derive_key("selvedge 2026 collection key", prefix.as_bytes()), epoch)
+    }
+
     /// Adds a document, or notes its new state. Returns whether that was news. O(log n).
     pub fn update(&mut self, doc: &DocName, state: &StateDigest) -> bool {
         let id = self.key.id(doc);

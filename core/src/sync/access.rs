@@ -34,9 +34,9 @@ pub(crate) fn need(message: &Message<'_>) -> Need {
         Message::Names(_) | Message::Ping => Need::Connection,
         Message::Open(_) | Message::Question { .. } => Need::Dialer,
         Message::Opened(_) => Need::Answer,
-        Message::Offer { .. } | Message::Answer { .. } => Need::Acceptor,
+        Message::Offer { .. } | Message::Answer { .. } | Message::News { .. } => Need::Acceptor,
         Message::Refused { channel, .. } => Need::Channel(*channel),
-        Message::Leave { channel } => Need::DialerChannel(*channel),
+        Message::Leave { channel } | Message::Priority { channel, .. } => Need::DialerChannel(*channel),
         Message::Digest { channel, .. }
         | Message::Resync { channel, .. }
         | Message::Ack { channel, .. }

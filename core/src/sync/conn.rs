@@ -55,6 +55,7 @@ pub(crate) struct Request {
     pub(crate) has: PeerHas,
     pub(crate) owner: Option<ReplicaId>,
     pub(crate) acks: bool,
+    pub(crate) priority: u8,
 }
 
 /// When a refused document is asked for again.
@@ -85,6 +86,8 @@ pub(crate) struct Conn {
     pub(crate) asked: Option<String>,
     /// Questions of ours that come next, with their collections.
     pub(crate) questions: VecDeque<(String, Vec<u8>)>,
+    /// Collections that the peer asked about, and was not told of a change since.
+    pub(crate) watched: OrdSet<String>,
     pub(crate) peer_max_bytes: u64,
     /// Whether both sides pass changes on: the connection is a link of the trees of its documents.
     pub(crate) gossip: bool,
@@ -113,6 +116,7 @@ impl Conn {
             unserved: OrdSet::new(),
             asked: None,
             questions: VecDeque::new(),
+            watched: OrdSet::new(),
             peer_max_bytes: u64::MAX,
             gossip: false,
             up_ms: now_ms,

@@ -120,6 +120,9 @@ pub struct SyncStatus {
     pub durable: bool,
     /// Everything that the remote peer had when the document was opened has arrived.
     pub caught_up: bool,
+    /// How many operations of that have not arrived yet: counts down to 0 while a large history comes in, and goes on
+    /// where it stopped after a lost connection.
+    pub behind: u64,
 }
 
 /// An effect: what the driver must do now.
@@ -213,6 +216,21 @@ pub enum Effect {
         collection: String,
         /// The answer, for `merkle::Initiator::receive`; `None` if the peer does not compare the collection with us.
         answer: Option<Vec<u8>>,
+    },
+    /// A collection that we asked the peer about has changed since (`Input::News` at the other end).
+    News {
+        /// The connection.
+        conn: ConnId,
+        /// The collection.
+        collection: String,
+    },
+    /// An `Input::Fetch` is through: both copies were found equal, and ours is durable; or the document cannot be had
+    /// over this connection now.
+    Fetched {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
     },
     /// Somebody's presence changed (`None`: it ended).
     Presence {

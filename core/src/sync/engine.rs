@@ -5,10 +5,12 @@
 
 mod channel;
 mod compare;
+mod fetch;
 mod flush;
 mod greet;
 mod local;
 mod open;
+mod priority;
 mod receive;
 mod wake;
 
@@ -37,6 +39,8 @@ pub struct Engine {
     conns: OrdMap<ConnId, Conn>,
     /// Documents that the driver loads for peers, and who asked.
     asked: OrdMap<DocName, OrdSet<ConnId>>,
+    /// Documents that the driver wants to have as the peers that we dialed have them, and over which connections.
+    fetches: OrdMap<DocName, OrdSet<ConnId>>,
     tasks: OrdMap<Token, Task>,
     next_token: u64,
     timers: Timers,
@@ -56,6 +60,7 @@ impl Engine {
             rooms: OrdMap::new(),
             conns: OrdMap::new(),
             asked: OrdMap::new(),
+            fetches: OrdMap::new(),
             tasks: OrdMap::new(),
             next_token: 0,
             timers: Timers::default(),
@@ -78,6 +83,7 @@ impl Engine {
             Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
             Input::OpenFailed { doc, reason } => self.open_failed(&doc, &reason),
             Input::Closed { doc } => self.closed(&doc),
+            Input::Prioritize { doc, priority } => self.prioritize(&doc, priority),
             Input::Edited { doc, batch } => self.edited(&doc, &batch),
             Input::Close { conn, code, text } => self.close_for_driver(conn, code, &text),
             Input::Persisted { token } => self.persisted(token),
@@ -85,6 +91,8 @@ impl Engine {
             Input::Loaded { token, batch } => self.loaded(token, batch),
             Input::LoadFailed { token, reason } => self.load_failed(token, &reason),
             Input::Ask { conn, collection, question } => self.ask_about(conn, collection, question),
+            Input::News { collection } => self.tell_news(&collection),
+            Input::Fetch { conn, doc } => self.fetch(conn, doc),
             Input::Answer { conn, answer } => self.answer(conn, answer.as_deref()),
             Input::SetPresence { doc, key, value } => self.set_presence(&doc, key, value),
             Input::Woken => {}

@@ -93,6 +93,13 @@ impl Grant {
         rights
     }
 
+    /// Whether this is another relay: it names no user, and may read and write every document. What it says of presence
+    /// is passed on as it is.
+    pub fn is_relay(&self) -> bool {
+        let all = |rule: &GrantRule| rule.documents == "*" && rule.rights == Rights::ALL;
+        self.user.is_none() && self.rules.iter().any(all)
+    }
+
     /// Whether every document whose name begins with `prefix` may be read.
     pub fn may_read_all(&self, prefix: &str) -> bool {
         let covers = |rule: &GrantRule| rule.documents.strip_suffix('*').is_some_and(|stem| prefix.starts_with(stem));
@@ -162,6 +169,14 @@ pub enum Input {
         /// Its name.
         doc: DocName,
     },
+    /// How urgent the application needs a document: what is more urgent is asked for and sent first, here and by the
+    /// peers that we dialed. 0 until this is said; the document on screen has the largest.
+    Prioritize {
+        /// The document.
+        doc: DocName,
+        /// The priority.
+        priority: u8,
+    },
     /// The application sealed changes of its own.
     Edited {
         /// The document.
@@ -216,6 +231,21 @@ pub enum Input {
         collection: String,
         /// The question.
         question: Vec<u8>,
+    },
+    /// A collection has changed. Every peer that asked about it since the last news is told once, so that nobody need
+    /// ask for nothing.
+    News {
+        /// The collection.
+        collection: String,
+    },
+    /// Make a document equal to the copy of a peer that we dialed, whether anybody has it open or not (with
+    /// `Config::serve`): it is opened over the connection, and asked for with `Effect::Open` if it is not in memory.
+    /// `Effect::Fetched` follows; then it leaves memory again if nobody else uses it.
+    Fetch {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
     },
     /// Answers `Effect::Asked`.
     Answer {

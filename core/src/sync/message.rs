@@ -228,6 +228,15 @@ pub(crate) enum Message<'a> {
     Prune {
         channel: u32,
     },
+    /// A collection that the dialer asked about has changed since.
+    News {
+        collection: &'a str,
+    },
+    /// How urgent the dialer needs the document of a channel; what is urgent is sent first.
+    Priority {
+        channel: u32,
+        priority: u8,
+    },
 }
 
 /// A frame, decoded.

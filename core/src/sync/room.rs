@@ -15,7 +15,7 @@ mod sub;
 
 use std::sync::Arc;
 
-use super::input::{ConnId, DocState};
+use super::input::{ConnId, DocState, Role};
 use super::message::Fingerprint;
 use crate::clock::Hlc;
 use crate::gossip::Plumtree;
@@ -65,6 +65,8 @@ impl Log {
 pub(crate) struct Room {
     /// Opened by the application, not only for peers.
     pub(crate) app: bool,
+    /// How urgent the application needs it.
+    pub(crate) priority: u8,
     /// Who sends presence from here.
     pub(crate) owner: Option<ReplicaId>,
     pub(crate) subs: OrdMap<ConnId, Sub>,
@@ -97,6 +99,7 @@ impl Room {
         let version: VersionVector = logs.iter().map(|(replica, log)| (*replica, log.head.end)).collect();
         Self {
             app,
+            priority: 0,
             owner,
             subs: OrdMap::new(),
             presence: PresenceTable::default(),
@@ -165,6 +168,17 @@ impl Room {
         if gossip {
             self.tree.up(conn);
         }
+    }
+
+    /// How urgent the document is to anybody. O(subscribers).
+    pub(crate) fn urgency(&self) -> u8 {
+        self.subs.values().map(|sub| sub.priority).fold(self.priority, u8::max)
+    }
+
+    /// Whether the document must stay in memory: the application has it open, or a peer that came to us. Peers that we
+    /// dialed have it for our sake alone.
+    pub(crate) fn in_use(&self) -> bool {
+        self.app || self.subs.values().any(|sub| sub.role == Role::Acceptor)
     }
 
     /// Forgets a subscriber, and ends the presence that came from it.

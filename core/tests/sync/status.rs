@@ -190,3 +190,92 @@ fn a_reader_is_told_that_its_changes_stay_here() {
     assert!(!net.wires[wire].up);
     assert_eq!(net.peers[a].closings(), [(CloseCode::Unauthorized, "the token is out of date".to_owned())]);
 }
+
+/// A large history comes in pieces; `behind` counts down, and a connection that is lost goes on where it stopped.
+#[test]
+fn a_large_history_goes_on_where_a_lost_connection_stopped() {
+    let mut net = Net::default();
+    let (writer, relay) = (net.client("d"), net.relay());
+    net.connect(writer, relay);
+    let mut noise = 1u64;
+    for _ in 0..2_000 {
+        let mut body = || {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (noise >> 56) as u8
+        };
+        let body: Vec<u8> = (0..1_000).map(|_| body()).collect();
+        net.edit(writer, "d", &body);
+    }
+    net.run();
+    let reader = net.client("d");
+    let wire = net.connect(reader, relay);
+    let mark = net.sent.len();
+    let mut told = Vec::new();
+    // The greeting, the opening, and some of the frames that follow.
+    for _ in 0..6 {
+        (0..net.peers.len()).for_each(|peer| net.drain(peer));
+        net.deliver();
+        told.push(net.status(reader, "d").behind);
+    }
+    let half = net.status(reader, "d");
+    assert!(!half.caught_up && half.behind > 100 && half.behind < 1_900, "{half:?}");
+    assert!(told.iter().skip_while(|behind| **behind == 0).is_sorted_by(|a, b| a >= b), "{told:?}");
+    net.run();
+    let whole = net.traffic(wire, 1, mark).1;
+    assert!(whole > 2_000_000 && net.status(reader, "d").behind == 0);
+
+    let again = net.client("d");
+    let wire = net.connect(again, relay);
+    for _ in 0..6 {
+        (0..net.peers.len()).for_each(|peer| net.drain(peer));
+        net.deliver();
+    }
+    net.drain(again);
+    let left = net.status(again, "d").behind;
+    net.cut(wire);
+    let (wire, mark) = (net.connect(again, relay), net.sent.len());
+    net.run();
+    let rest = net.traffic(wire, 1, mark).1 as u64;
+    assert!(rest < left * 1_100 + 10_000 && rest < whole as u64 * 9 / 10, "{rest} bytes for {left} operations");
+    assert_eq!(net.version(again, "d"), net.version(writer, "d"));
+}
+
+/// Documents over one connection: the one on screen is asked for first and arrives first, whatever its name.
+#[test]
+fn the_document_on_screen_comes_first() {
+    let mut net = Net::default();
+    let (writer, relay) = (net.peer(Config::client()), net.relay());
+    net.connect(writer, relay);
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        net.open(writer, name);
+        // More than goes into one frame.
+        (0..3).for_each(|_| net.edit(writer, name, &[7; 100_000]));
+    }
+    net.run();
+    for (first, loaded) in [("c", true), ("d", false)] {
+        if !loaded {
+            net.restart(relay, Config::relay());
+        }
+        let reader = net.peer(Config::client());
+        names.into_iter().for_each(|name| net.open(reader, name));
+        net.input(reader, Input::Prioritize { doc: doc(first), priority: 9 });
+        let wire = net.connect(reader, relay);
+        net.run();
+        let named = |effects: &[Effect], which: fn(&Effect) -> Option<&selvedge::DocName>| -> Vec<String> {
+            effects.iter().filter_map(which).map(ToString::to_string).collect()
+        };
+        let arrived = named(&net.peers[reader].effects, |effect| match effect {
+            Effect::Applied { doc, .. } => Some(doc),
+            _ => None,
+        });
+        assert_eq!(arrived.first().map(String::as_str), Some(first), "{arrived:?}");
+        assert!(names.iter().all(|name| arrived.iter().any(|doc| doc == name)));
+        let loads = named(&net.peers[relay].effects, |effect| match effect {
+            Effect::Open { doc } => Some(doc),
+            _ => None,
+        });
+        assert!(loaded || loads[loads.len() - names.len()] == first, "{loads:?}");
+        net.cut(wire);
+    }
+}

@@ -31,8 +31,13 @@ pub(crate) fn run(args: &[&str]) -> Output {
 impl Process {
     /// Starts `serve` on a free port with more arguments, and waits until it listens.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_with(data, &[&["--listen", "127.0.0.1:0"], args].concat())
+    }
+
+    /// Starts `serve` with arguments that say where it listens, and waits until it does.
+    pub(crate) fn start_with(data: &Path, args: &[&str]) -> Self {
         let mut command = program();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(args);
+        command.args(["serve", "--data"]).arg(data).args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it was piped");

@@ -43,15 +43,21 @@ pub(crate) struct Common {
     /// The document's name: 1 to 256 bytes, no control characters
     #[arg(long, value_name = "NAME")]
     pub(crate) doc: String,
-    /// The relay, as ws://HOST:PORT (http:// is taken for it)
+    /// A relay, or a device that listens, as ws://HOST:PORT (http:// is taken for it); can be given several times
     #[arg(long, value_name = "URL")]
-    pub(crate) relay: Option<String>,
+    pub(crate) relay: Vec<String>,
     /// Keep documents in this folder (made if need be; one process at a time) instead of in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The token to present to the relay
+    /// The token to present to the relays
     #[arg(long, value_name = "TOKEN", env = "SELVEDGE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Let other devices dial this one: an address and port, 0 for a free port (it is told on standard error)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// What those who dial this device must present; needed beyond loopback
+    #[arg(long, value_name = "TOKEN", env = "SELVEDGE_LISTEN_TOKEN", hide_env_values = true, requires = "listen")]
+    pub(crate) listen_token: Option<String>,
     /// Give up after this many seconds without the relay, or without the relay getting on
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub(crate) timeout: Option<u64>,
@@ -139,7 +145,8 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
 
   selvedge watch --relay ws://127.0.0.1:8787 --doc groceries
-  selvedge watch --relay ws://127.0.0.1:8787 --doc groceries --count 1    # wait for the next change";
+  selvedge watch --relay ws://127.0.0.1:8787 --doc groceries --count 1    # wait for the next change
+  selvedge watch --listen 127.0.0.1:9000 --doc groceries    # other devices dial this one";
 
 /// Type a recorded editing history into a document's text `text`
 ///

@@ -28,6 +28,7 @@ pub(crate) enum Failure {
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) doc: DocHandle,
+    /// The relays, for people.
     pub(crate) relay: Option<String>,
     timeout: Option<Duration>,
 }
@@ -36,21 +37,31 @@ impl Session {
     /// Starts a client and opens the document. Waits for the relay at most `default_timeout_s`, unless the command line
     /// says otherwise; without either, for ever.
     pub(crate) async fn open(common: &Common, hold: bool, default_timeout_s: Option<u64>) -> Result<Self, Failure> {
-        if common.relay.is_none() && common.data.is_none() {
+        if common.relay.is_empty() && common.data.is_none() && common.listen.is_none() {
             return Err(Failure::Other("name a relay with --relay, a folder with --data, or both".into()));
         }
         let store = common.data.clone().map_or(StoreKind::Memory, StoreKind::Folder);
         let mut builder = Client::builder().store(store);
-        if let Some(relay) = &common.relay {
+        for relay in &common.relay {
             builder = builder.relay(relay);
+        }
+        if let Some(address) = &common.listen {
+            builder = builder.listen(address);
+        }
+        if let Some(token) = &common.listen_token {
+            builder = builder.listen_token(token);
         }
         if let Some(token) = &common.token {
             builder = builder.credential(token);
         }
         let client = builder.start().await?;
+        if let Some(address) = client.listening() {
+            notice(&format!("listening on ws://{address}"));
+        }
         let doc = if hold { client.open_held(&common.doc).await? } else { client.open(&common.doc).await? };
         let timeout = common.timeout.or(default_timeout_s).map(Duration::from_secs);
-        Ok(Self { client, doc, relay: common.relay.clone(), timeout })
+        let relay = (!common.relay.is_empty()).then(|| common.relay.join(", "));
+        Ok(Self { client, doc, relay, timeout })
     }
 
     /// Waits until the document is caught up with the relay; without a relay it is.

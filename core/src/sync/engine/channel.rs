@@ -24,6 +24,7 @@ impl Engine {
             }
             Channel::Live(_) => self.sub_gone(id, &doc),
         }
+        self.fetched(id, &doc);
         Some(doc)
     }
 
@@ -34,7 +35,7 @@ impl Engine {
             return;
         }
         let ended = room.end_presence(id, &limits, now_ms);
-        if room.subs.is_empty() && !room.app {
+        if !room.in_use() {
             room.idle_since_ms = Some(now_ms);
             self.wake_room_by(doc, now_ms.saturating_add(limits.idle_timeout_ms));
         }

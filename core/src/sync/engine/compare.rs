@@ -1,7 +1,7 @@
 //! Collections are compared: questions and answers pass between the drivers of the two sides.
 //!
 //! Always holds: a connection has one question on its way at most; none reaches the driver unless the asking side may
-//! read every document of the collection. Not here: what they say (`merkle`), and the collections themselves: the
+//! read every document of the collection; a dialer that asked is told once when the collection has changed. Not here: what they say (`merkle`), and the collections themselves: the
 //! driver has the store, which knows documents that no room is open for.
 
 use super::Engine;
@@ -14,6 +14,9 @@ use crate::sync::{CloseCode, ConnId, Effect, Role};
 
 /// Bytes of a question or an answer beyond its content, at most.
 const OVERHEAD: usize = 300;
+
+/// Collections of whose changes one connection is told.
+const MAX_WATCHED: usize = 64;
 
 impl Engine {
     /// What stands for the state of a document in a collection; `None` if it is not open here. O(logs) after a change.
@@ -73,7 +76,20 @@ impl Engine {
         let fits = |answer: &&[u8]| (answer.len() + OVERHEAD) as u64 <= conn.peer_max_bytes;
         // The rights may have changed since it was asked.
         let answer = answer.filter(fits).filter(|_| conn.grant.may_read_all(&collection)).map(Blob);
+        if answer.is_some() && conn.watched.len() < MAX_WATCHED {
+            conn.watched.insert(collection.clone());
+        }
         conn.push(&Message::Answer { collection: &collection, answer });
+    }
+
+    /// The driver's collection has changed: whoever asked about it since the last news is told.
+    pub(super) fn tell_news(&mut self, collection: &str) {
+        for (id, conn) in &mut self.conns {
+            if conn.phase == Phase::Ready && conn.watched.remove(collection) && conn.grant.may_read_all(collection) {
+                conn.push(&Message::News { collection });
+                self.dirty_conns.insert(*id);
+            }
+        }
     }
 
     pub(super) fn on_answer(&mut self, id: ConnId, collection: &str, answer: Option<&[u8]>) -> Result<(), Broken> {

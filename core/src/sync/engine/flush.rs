@@ -42,7 +42,8 @@ impl Engine {
                 // What the driver answers at once goes into the same frames.
                 return;
             }
-            while let Some(doc) = self.settled_rooms.pop_first() {
+            let settled = std::mem::take(&mut self.settled_rooms).into_iter().collect();
+            for doc in self.by_priority(settled) {
                 self.flush_room(&doc);
             }
             if self.dirty_rooms.is_empty() {
@@ -104,6 +105,7 @@ impl Engine {
         for (id, channel, trouble) in troubles {
             self.trouble(id, channel, doc, &trouble);
         }
+        self.finish_fetches(doc);
         if let Some(status) = self.rooms.get_mut(doc).and_then(Room::status_to_tell) {
             self.effects.push_back(Effect::Status { doc: doc.clone(), status });
         }

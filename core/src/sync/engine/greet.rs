@@ -3,7 +3,6 @@
 //! Always holds: a stranger's bytes reach nothing but the greeting; whoever is closed is told why, with a number.
 
 use super::Engine;
-use crate::id::DocName;
 use crate::sync::conn::{Conn, Phase};
 use crate::sync::message::{Blob, GOSSIP, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting};
 use crate::sync::timers::Owner;
@@ -91,7 +90,7 @@ impl Engine {
         conn.phase = Phase::Ready;
         conn.peer_max_bytes = welcome.max_message_bytes;
         conn.gossip = conn.capabilities() & welcome.capabilities & GOSSIP != 0;
-        let docs: Vec<DocName> = self.rooms.keys().cloned().collect();
+        let docs = self.by_priority(self.rooms.keys().cloned().collect());
         docs.iter().for_each(|doc| self.ask(id, doc));
         self.send_question(id);
         self.timers.at_latest(Owner::Conn(id), self.conns[&id].due_ms(&self.config.limits));
@@ -157,6 +156,7 @@ impl Engine {
 
     /// Takes a connection out of every room.
     fn detach(&mut self, id: ConnId) {
+        self.give_up_fetches_over(id);
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let channels: Vec<u32> = conn.channels.keys().copied().collect();
         for channel in channels {

@@ -65,9 +65,16 @@ impl Engine {
         self.evict(doc);
     }
 
+    /// A served document leaves memory, and the links that we had it open over.
     pub(super) fn evict(&mut self, doc: &DocName) {
+        let dialed = self.conns.iter().filter(|(_, conn)| conn.role == Role::Dialer);
+        let open: Vec<_> = dialed.filter_map(|(id, conn)| Some((*id, *conn.by_doc.get(doc)?))).collect();
+        for (id, number) in open {
+            self.leave(id, Role::Dialer, number, RefuseCode::Unknown, "");
+        }
         self.rooms.remove(doc);
         self.dirty_rooms.remove(doc);
+        self.give_up_fetches(doc);
         self.timers.remove(&Owner::Room(doc.clone()));
         self.effects.push_back(Effect::Evict { doc: doc.clone() });
     }

@@ -23,11 +23,12 @@ impl From<String> for Broken {
 impl Engine {
     pub(super) fn opened(&mut self, doc: DocName, state: DocState, owner: Option<ReplicaId>) {
         let asked = self.asked.remove(&doc);
+        let fetched = self.fetches.contains_key(&doc);
         if let Some(room) = self.room(&doc) {
             room.owner = owner.or(room.owner);
             return;
         }
-        let mut room = Room::new(state, asked.is_none(), owner);
+        let mut room = Room::new(state, asked.is_none() && !fetched, owner);
         if !room.app {
             room.idle_since_ms = Some(self.now_ms);
             self.wake_room_by(&doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
@@ -54,6 +55,7 @@ impl Engine {
                 self.refuse(id, number, RefuseCode::Unreadable, reason);
             }
         }
+        self.give_up_fetches(doc);
     }
 
     pub(super) fn closed(&mut self, doc: &DocName) {
@@ -66,6 +68,7 @@ impl Engine {
         }
         self.rooms.remove(doc);
         self.dirty_rooms.remove(doc);
+        self.give_up_fetches(doc);
     }
 
     /// Ends a channel from our side, in the words of our role.
@@ -99,7 +102,11 @@ impl Engine {
             owner: room.owner.map(|owner| conn.names_out.index(owner)),
             acks: room.app && conn.link != Link::SharedStore,
         };
+        let (channel, priority) = (open.channel, room.priority);
         conn.push(&Message::Open(open));
+        if priority > 0 {
+            conn.push(&Message::Priority { channel, priority });
+        }
     }
 
     /// A peer asks for a document.
@@ -111,7 +118,7 @@ impl Engine {
         }
         let has = PeerHas { version: conn.names_in.version(&open.version)?, fingerprint: open.fingerprint };
         let owner = open.owner.map(|owner| conn.names_in.replica(owner)).transpose()?;
-        let request = Request { channel: open.channel, has, owner, acks: open.acks };
+        let request = Request { channel: open.channel, has, owner, acks: open.acks, priority: 0 };
         let doc = open.name;
         let rights = conn.grant.rights(&doc);
         conn.unserved.remove(&doc);
@@ -171,7 +178,7 @@ impl Engine {
         let (Some(conn), Some(room)) = (self.conns.get_mut(&id), self.rooms.get_mut(doc)) else { return };
         let remote = conn.link != Link::SharedStore;
         let mut sub = Sub::new(request.channel, Role::Acceptor, remote, request.has.version.clone());
-        (sub.rights, sub.owner, sub.user) = (rights, request.owner, user);
+        (sub.rights, sub.owner, sub.user, sub.priority) = (rights, request.owner, user, request.priority);
         sub.acks = Acks::new(request.acks && remote, true, &request.has.version, room);
         room.start_status(&mut sub, &request.has.version, &VersionVector::new());
         let summary = room.summary();

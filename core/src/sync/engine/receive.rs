@@ -123,6 +123,15 @@ impl Engine {
                 self.room(&doc).into_iter().for_each(|room| room.pruned(id));
                 Ok(())
             }
+            (Message::Priority { channel, priority }, _) => {
+                self.on_priority(id, channel, priority);
+                Ok(())
+            }
+            (Message::News { collection }, _) => {
+                let collection = collection.to_owned();
+                self.effects.push_back(Effect::News { conn: id, collection });
+                Ok(())
+            }
             (Message::Ping, _) => {
                 let half = self.config.limits.ping_after_ms / 2;
                 let now_ms = self.now_ms;
@@ -215,13 +224,14 @@ impl Engine {
     fn on_presence(&mut self, id: ConnId, doc: &DocName, owner: u32, key: &str, mut said: Said) -> Result<(), Broken> {
         let (limits, now_ms) = (self.config.limits.clone(), self.now_ms);
         let Some(conn) = self.conns.get(&id) else { return Ok(()) };
-        let (owner, role) = (conn.names_in.replica(owner)?, conn.role);
+        let owner = conn.names_in.replica(owner)?;
+        // A relay speaks for its clients, whom it has checked.
+        let bound = conn.role == Role::Acceptor && !conn.grant.is_relay();
         if key.len() > MAX_KEY_BYTES || said.value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES) {
             return Err(Broken(CloseCode::Limit, "a presence key or value is too long".into()));
         }
         let Some(room) = self.room(doc) else { return Ok(()) };
         let Some(sub) = room.subs.get(&id) else { return Ok(()) };
-        let bound = role == Role::Acceptor;
         if bound && sub.owner != Some(owner) {
             return Err(Broken(CloseCode::Forbidden, "presence of another replica than the channel's".into()));
         }

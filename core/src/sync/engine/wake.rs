@@ -71,7 +71,7 @@ impl Engine {
         let ended = room.tick_presence(&limits, now_ms);
         let graft_ms = room.graft_due();
         let idle_ms = room.idle_since_ms.map(|since_ms| since_ms.saturating_add(limits.idle_timeout_ms));
-        if room.subs.is_empty() && room.keeper.is_idle() && idle_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        if !room.in_use() && room.keeper.is_idle() && idle_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             return self.evict(doc);
         }
         // An idle room that is still being stored is looked at again a little later.

@@ -89,11 +89,17 @@ impl Room {
             received: !connected && self.status.received,
             durable: !connected && self.status.durable,
             caught_up: false,
+            behind: u64::MAX,
         };
         for sub in remotes {
             status.received |= sub.not_received.is_empty();
             status.durable |= sub.not_durable.is_empty();
             status.caught_up |= sub.missing.is_empty();
+            let missing = |(replica, end): (&ReplicaId, &u64)| end.saturating_sub(self.version.end(*replica));
+            status.behind = status.behind.min(sub.missing.iter().map(missing).sum());
+        }
+        if !connected {
+            status.behind = 0;
         }
         status
     }

@@ -22,6 +22,8 @@ pub(crate) struct Sub {
     pub(crate) may_send: bool,
     /// The replica whose presence the peer may send; `None` for an acceptor that speaks for others too.
     pub(crate) owner: Option<ReplicaId>,
+    /// How urgent the peer needs the document.
+    pub(crate) priority: u8,
     /// The user of the peer's credential.
     pub(crate) user: Option<String>,
     /// What the peer has, as far as we know.
@@ -70,6 +72,7 @@ impl Sub {
             rights: Rights::ALL,
             may_send: true,
             owner: None,
+            priority: 0,
             user: None,
             known,
             outbox: Outbox::default(),

@@ -32,6 +32,8 @@ fn samples() -> Vec<Message<'static>> {
         Message::Answer { collection: "d", answer: Some(Blob(b"!")) },
         Message::Announce { channel: 0, ends: vec![(0, 1)] },
         Message::Prune { channel: 0 },
+        Message::News { collection: "d" },
+        Message::Priority { channel: 0, priority: 9 },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
     samples
@@ -55,6 +57,8 @@ fn number(message: &Message<'_>) -> usize {
         Message::Answer { .. } => 13,
         Message::Announce { .. } => 14,
         Message::Prune { .. } => 15,
+        Message::News { .. } => 16,
+        Message::Priority { .. } => 17,
     }
 }
 
@@ -62,8 +66,8 @@ fn number(message: &Message<'_>) -> usize {
 fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
     match number(message) {
         0 | 3 | 11 => (true, true, false, false),
-        1 | 4 | 12 => (true, false, false, false),
-        2 | 5 | 13 => (false, true, false, false),
+        1 | 4 | 12 | 17 => (true, false, false, false),
+        2 | 5 | 13 | 16 => (false, true, false, false),
         7..=9 | 15 => (true, true, true, false),
         6 | 10 | 14 => (true, true, true, true),
         other => panic!("message {other} is not in the table"),
