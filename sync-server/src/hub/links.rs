@@ -37,6 +37,8 @@ pub(crate) struct Links {
     pub(crate) catalog: Catalog,
     /// Documents of the store that are not in the catalog yet; `None` until the store has listed them.
     survey: Option<VecDeque<DocName>>,
+    /// The store could not list them.
+    unlisted: bool,
     /// One of them is being read.
     reading: bool,
     /// Questions that came too early.
@@ -47,7 +49,8 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(urls: Vec<String>) -> Self {
         let peers = urls.into_iter().map(|url| Peer { url, conn: None, follower: Follower::default() }).collect();
-        Self { peers, catalog: Catalog::new(), survey: None, reading: false, waiting: Vec::new(), news_at: None }
+        let (catalog, waiting) = (Catalog::new(), Vec::new());
+        Self { peers, catalog, survey: None, unlisted: false, reading: false, waiting, news_at: None }
     }
 
     fn is_ready(&self) -> bool {
@@ -60,7 +63,11 @@ impl Links {
 
     /// When the hub must look at its links again.
     pub(crate) fn due(&self, now_ms: u64) -> Option<Duration> {
-        let up = self.peers.iter().filter(|peer| peer.conn.is_some() && self.is_ready());
+        if !self.is_ready() {
+            // The end of the survey is an event of its own.
+            return None;
+        }
+        let up = self.peers.iter().filter(|peer| peer.conn.is_some());
         let follow = up.map(|peer| Duration::from_millis(peer.follower.due_ms().saturating_sub(now_ms))).min();
         let news = self.news_at.map(|at| at.saturating_duration_since(Instant::now()));
         follow.into_iter().chain(news).min()
@@ -97,7 +104,13 @@ impl Hub {
     pub(super) fn survey(&mut self, documents: Result<Vec<DocName>, StoreError>) {
         match documents {
             Ok(documents) => self.links.survey = Some(documents.into()),
-            Err(error) => tracing::error!("cannot list the documents; no collections are compared: {error}"),
+            Err(error) => {
+                tracing::error!("cannot list the documents; no collections are compared until a restart: {error}");
+                self.links.unlisted = true;
+                for (conn, ..) in std::mem::take(&mut self.links.waiting) {
+                    self.input(Input::Answer { conn, answer: None });
+                }
+            }
         }
         self.survey_next();
     }
@@ -150,6 +163,9 @@ impl Hub {
 
     /// A peer asks about a collection.
     pub(super) fn asked(&mut self, conn: ConnId, collection: String, question: Vec<u8>) {
+        if self.links.unlisted {
+            return self.input(Input::Answer { conn, answer: None });
+        }
         if !self.links.is_ready() {
             // A connection has one question open at a time.
             return self.links.waiting.push((conn, collection, question));

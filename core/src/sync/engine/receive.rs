@@ -225,13 +225,14 @@ impl Engine {
         let (limits, now_ms) = (self.config.limits.clone(), self.now_ms);
         let Some(conn) = self.conns.get(&id) else { return Ok(()) };
         let owner = conn.names_in.replica(owner)?;
-        // A relay speaks for its clients, whom it has checked.
-        let bound = conn.role == Role::Acceptor && !conn.grant.is_relay();
+        let (role, is_relay) = (conn.role, conn.grant.is_relay());
         if key.len() > MAX_KEY_BYTES || said.value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES) {
             return Err(Broken(CloseCode::Limit, "a presence key or value is too long".into()));
         }
         let Some(room) = self.room(doc) else { return Ok(()) };
         let Some(sub) = room.subs.get(&id) else { return Ok(()) };
+        // A relay names no owner: it speaks for its clients, whom it has checked.
+        let bound = role == Role::Acceptor && !(is_relay && sub.owner.is_none());
         if bound && sub.owner != Some(owner) {
             return Err(Broken(CloseCode::Forbidden, "presence of another replica than the channel's".into()));
         }

@@ -255,6 +255,14 @@ fn presence_of_another_owner_closes_the_connection() {
     assert_eq!(hand.closed(), None);
     hand.say(&[value(other)]);
     assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Forbidden));
+    // Whoever names an owner is held to it, also with a credential that a relay could have.
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    let other = hand.name(ReplicaId::from(5));
+    hand.say(&[value(0)]);
+    assert_eq!(hand.closed(), None);
+    hand.say(&[value(other)]);
+    assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Forbidden));
 }
 
 #[test]
