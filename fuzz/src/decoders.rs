@@ -68,16 +68,10 @@ pub const DECODERS: [Decoder; 11] = [
         name: "greeting",
         seeds: greetings,
         mend: as_it_is,
-        read: |b| hear(false, b).is_ok(),
+        read: |b| hear(false, b),
         use_it: |b| talk(false, b),
     },
-    Decoder {
-        name: "message",
-        seeds: messages,
-        mend: as_it_is,
-        read: |b| hear(true, b).is_ok(),
-        use_it: |b| talk(true, b),
-    },
+    Decoder { name: "message", seeds: messages, mend: as_it_is, read: |b| hear(true, b), use_it: |b| talk(true, b) },
     Decoder {
         name: "question",
         seeds: questions,
@@ -349,22 +343,22 @@ fn messages() -> Vec<Vec<u8>> {
     CONVERSATION[1..].to_vec()
 }
 
-/// A relay that was told the bytes, after a greeting if they come behind one; `Err` if it closed the connection.
-fn hear(greeted: bool, bytes: &[u8]) -> Result<Engine, Engine> {
+/// Whether a relay that is told the bytes, after a greeting if they come behind one, keeps the connection.
+fn hear(greeted: bool, bytes: &[u8]) -> bool {
     let mut engine = relay();
     connect(&mut engine);
     let greeting = greeted.then(greetings).into_iter().flatten();
-    let mut closed = false;
+    let mut kept = true;
     for bytes in greeting.chain([bytes.to_vec()]) {
         engine.handle(1, Input::Received { conn: CONN, bytes });
         while let Some(effect) = engine.poll_effect() {
-            closed |= matches!(effect, Effect::Close { .. });
+            kept &= !matches!(effect, Effect::Close { .. });
             if let Effect::Authenticate { conn, .. } = effect {
                 engine.handle(1, Input::Authenticated { conn, grant: Ok(Grant::all()) });
             }
         }
     }
-    if closed { Err(engine) } else { Ok(engine) }
+    kept
 }
 
 /// Tells a relay the bytes, all of whose effects are answered; an honest application is served afterwards.
