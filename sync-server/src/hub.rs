@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use selvedge::DocName;
 use selvedge::op::Batch;
-use selvedge::store::{Append, Record, StoreError};
-use selvedge::sync::{CloseCode, ConnId, Effect, Engine, Input, Link, Role, Token};
+use selvedge::store::{Append, Salvage, StoreError};
+use selvedge::sync::{CloseCode, ConnId, Effect, Engine, Input, Link, RefuseCode, Role, Token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::auth::{Gate, unix_now};
 use crate::outbox::Outbox;
+use crate::repair::Fetched;
 use crate::room::Room;
 use crate::storage::{Answer, Storage};
 
@@ -60,6 +61,8 @@ pub(crate) struct Hub {
     gate: Gate,
     storage: Storage,
     rooms: BTreeMap<DocName, Room>,
+    /// Documents that nobody is let into before they were repaired and read anew.
+    mending: BTreeSet<DocName>,
     connections: BTreeMap<ConnId, Arc<Outbox>>,
     /// When tokens expire (seconds since 1970), and whose.
     expiries: BTreeSet<(u64, ConnId)>,
@@ -95,6 +98,7 @@ impl Hub {
             gate,
             storage,
             rooms: BTreeMap::new(),
+            mending: BTreeSet::new(),
             connections: BTreeMap::new(),
             expiries: BTreeSet::new(),
             backlog: 0,
@@ -188,14 +192,16 @@ impl Hub {
                 });
             }
             Answer::Read { doc, result } => self.build_room(doc, result),
+            Answer::Damaged { doc, room } => self.mend_from_memory(doc, *room),
+            Answer::Repaired { doc, records, result } => self.repaired(doc, records, result),
         }
     }
 
     /// Large documents take a while to read: other rooms go on meanwhile.
-    fn build_room(&self, doc: DocName, records: Result<Vec<Record>, StoreError>) {
+    fn build_room(&self, doc: DocName, found: Result<Salvage, StoreError>) {
         let (file, loaded) = (self.store_name.clone(), self.loaded.clone());
         tokio::task::spawn_blocking(move || {
-            let room = records.and_then(|records| Room::from_records(&file, &doc, records));
+            let room = found.and_then(|found| Room::from_salvage(&file, &doc, found));
             // The hub is gone only when the relay ends.
             let _ = loaded.send((doc, room));
         });
@@ -203,6 +209,7 @@ impl Hub {
 
     fn room_loaded(&mut self, doc: DocName, result: Result<Room, StoreError>) {
         match result {
+            Ok(room) if room.repair.is_some() => self.room_damaged(doc, room),
             Ok(mut room) => {
                 let state = room.state();
                 tracing::debug!(%doc, logs = state.logs.len(), "room loaded");
@@ -211,6 +218,71 @@ impl Hub {
             }
             Err(error) => {
                 tracing::error!(%doc, "cannot load the document: {error}");
+                self.input(Input::OpenFailed { doc, reason: error.to_string() });
+            }
+        }
+    }
+
+    /// What stands of a damaged document waits for the rest, unless nothing is missing.
+    fn room_damaged(&mut self, doc: DocName, mut room: Room) {
+        let Some(repair) = &room.repair else { return };
+        let (reason, missing) = (repair.reason(&self.store_name, &doc), repair.missing());
+        tracing::error!(%doc, "damaged: {reason}");
+        if let Fetched::Whole(records) = repair.whole() {
+            self.mending.insert(doc.clone());
+            return self.storage.repair(doc, records);
+        }
+        let state = room.state();
+        self.rooms.insert(doc.clone(), room);
+        self.input(Input::Damaged { doc, state, missing, reason });
+    }
+
+    /// A peer sends changes that may be the missing ones.
+    fn fetched(&mut self, conn: ConnId, doc: DocName, batch: &Batch) {
+        let Some(repair) = self.rooms.get_mut(&doc).and_then(|room| room.repair.as_mut()) else { return };
+        match repair.fetched(conn, batch) {
+            Ok(Fetched::Waits) => {}
+            Ok(Fetched::Whole(records)) => {
+                if let Some(room) = self.rooms.get_mut(&doc) {
+                    room.repair = None;
+                }
+                self.mending.insert(doc.clone());
+                self.storage.repair(doc, records);
+            }
+            Err(text) => {
+                tracing::warn!(%doc, conn = conn.0, "not taken for the repair: {text}");
+                self.input(Input::Refuse { conn, doc, code: RefuseCode::Fork, text });
+            }
+        }
+    }
+
+    /// What a scrub found damaged, the room in memory has. Without a room, whoever opens the document next mends it.
+    fn mend_from_memory(&mut self, doc: DocName, damaged: Room) {
+        let Some(room) = self.rooms.get(&doc).filter(|room| room.repair.is_none() && !self.mending.contains(&doc))
+        else {
+            return;
+        };
+        let lacks = room.since(&damaged.version());
+        let Some(mut repair) = damaged.repair else { return };
+        match repair.fetched(ConnId(u64::MAX), &lacks) {
+            Ok(Fetched::Whole(records)) => self.storage.repair(doc, records),
+            Ok(Fetched::Waits) => tracing::error!(%doc, "the room in memory lacks what is damaged in the store"),
+            Err(problem) => tracing::error!(%doc, "the room in memory is not what was stored: {problem}"),
+        }
+    }
+
+    /// The store has what was missing: the document is read anew, as any other.
+    fn repaired(&mut self, doc: DocName, records: usize, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) => {
+                tracing::warn!(%doc, records, "repaired: what was damaged was fetched again, verified and rewritten");
+                if self.mending.remove(&doc) {
+                    self.storage.read(doc);
+                }
+            }
+            Err(error) => {
+                self.mending.remove(&doc);
+                tracing::error!(%doc, "cannot be repaired: {error}");
                 self.input(Input::OpenFailed { doc, reason: error.to_string() });
             }
         }
@@ -246,6 +318,7 @@ impl Hub {
                 Effect::Send { conn, bytes } => self.send(conn, bytes),
                 Effect::Close { conn, code, text } => self.close(conn, code, text),
                 Effect::Applied { doc, batch } => self.applied(&doc, &batch),
+                Effect::Fetched { conn, doc, batch } => self.fetched(conn, doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
                 // Nothing is asked about collections here, and none are compared (`Config::collections`).
@@ -284,7 +357,8 @@ impl Hub {
         };
         match added {
             Ok(()) => {
-                let record = Append { doc, bytes: batch.encode() };
+                let checkpoints = self.rooms.get_mut(&doc).map(|room| room.checkpoints(batch)).unwrap_or_default();
+                let record = Append { doc, bytes: batch.encode(), checkpoints };
                 self.backlog += record.bytes.len();
                 self.storage.persist(token, record);
             }
@@ -313,6 +387,7 @@ impl Hub {
     fn forget(&mut self, conn: ConnId) {
         if self.connections.remove(&conn).is_some() {
             self.expiries.retain(|(_, other)| *other != conn);
+            self.rooms.values_mut().filter_map(|room| room.repair.as_mut()).for_each(|repair| repair.forget(conn));
             self.input(Input::Disconnected { conn });
         }
     }
@@ -346,7 +421,7 @@ impl Hub {
                     self.answered(Answer::Persisted { token, bytes, result });
                     self.perform();
                 }
-                Ok(Some(Answer::Read { .. })) => {}
+                Ok(Some(Answer::Read { .. } | Answer::Damaged { .. } | Answer::Repaired { .. })) => {}
                 Ok(None) | Err(_) => {
                     tracing::error!(bytes = self.backlog, "ending although not everything was stored");
                     break;

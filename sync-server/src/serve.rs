@@ -26,6 +26,7 @@ use crate::http::{Web, router};
 use crate::hub::{Hub, Sources};
 use crate::origin::{Origins, is_loopback_address};
 use crate::redb_store::{FILE_NAME, RedbStore};
+use crate::scrub;
 use crate::storage::Storage;
 
 /// Inputs that may wait for the hub.
@@ -60,6 +61,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Web origins that may connect; none: the own host and loopback.
     pub origins: Vec<String>,
+    /// How fast stored documents are scrubbed, in bytes per second; 0: not at all.
+    pub scrub_bytes_per_s: u64,
 }
 
 impl Config {
@@ -75,6 +78,7 @@ impl Config {
             max_queued_bytes: 64 << 20,
             max_connections: 10_000,
             origins: Vec::new(),
+            scrub_bytes_per_s: 0,
         }
     }
 }
@@ -130,6 +134,7 @@ pub struct Relay {
     ending: Arc<AtomicBool>,
     hub: tokio::task::JoinHandle<()>,
     accepting: tokio::task::JoinHandle<()>,
+    scrubbing: Option<tokio::task::JoinHandle<()>>,
     tasks: TaskTracker,
     storage: Option<JoinHandle<()>>,
 }
@@ -187,8 +192,12 @@ impl Prepared {
         let (to_hub, connections) = mpsc::channel(HUB_QUEUE);
         let (answer, answers) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let (storage, thread) = Storage::start(store, answer).map_err(ServeError::Thread)?;
+        let (storage, thread) = Storage::start(store, answer.clone()).map_err(ServeError::Thread)?;
         let healthy = storage.health();
+        let scrubbing = (config.scrub_bytes_per_s > 0).then(|| {
+            let rate = config.scrub_bytes_per_s;
+            tokio::spawn(scrub::run(storage.clone(), answer, name.clone(), rate, stopped.clone()))
+        });
         let mut engine = sync::Config::relay();
         engine.limits.max_message_bytes = config.max_message_bytes;
         engine.limits.max_connections = config.max_connections;
@@ -206,7 +215,7 @@ impl Prepared {
         };
         let sockets = Arc::new(Semaphore::new(config.max_connections + SPARE_SOCKETS));
         let accepting = tokio::spawn(accept(listener, web, sockets, stopped));
-        Ok(Relay { local_addr, stop, ending, hub, accepting, tasks, storage: Some(thread) })
+        Ok(Relay { local_addr, stop, ending, hub, accepting, scrubbing, tasks, storage: Some(thread) })
     }
 }
 
@@ -236,6 +245,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.accepting.abort();
         self.hub.abort();
+        self.scrubbing.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 

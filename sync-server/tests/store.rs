@@ -23,7 +23,7 @@ fn doc(name: &str) -> DocName {
 }
 
 fn append(name: &str, bytes: &[u8]) -> Append {
-    Append { doc: doc(name), bytes: bytes.to_vec() }
+    Append { doc: doc(name), bytes: bytes.to_vec(), checkpoints: Vec::new() }
 }
 
 fn contents(records: Vec<Record>) -> Vec<Vec<u8>> {

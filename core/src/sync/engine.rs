@@ -5,6 +5,7 @@
 
 mod channel;
 mod compare;
+mod damage;
 mod flush;
 mod greet;
 mod local;
@@ -15,7 +16,7 @@ mod wake;
 use std::collections::VecDeque;
 
 use super::conn::Conn;
-use super::room::Room;
+use super::room::{Damage, Room};
 use super::timers::{Owner, Timers};
 use super::{Config, ConnId, Effect, Input, SyncStatus, Token};
 use crate::id::DocName;
@@ -76,6 +77,10 @@ impl Engine {
             Input::Received { conn, bytes } => self.received(conn, &bytes),
             Input::Authenticated { conn, grant } => self.authenticated(conn, grant),
             Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
+            Input::Damaged { doc, state, missing, reason } => {
+                self.opened_damaged(doc, state, Damage { missing, reason })
+            }
+            Input::Refuse { conn, doc, code, text } => self.refuse_for_driver(conn, &doc, code, &text),
             Input::OpenFailed { doc, reason } => self.open_failed(&doc, &reason),
             Input::Closed { doc } => self.closed(&doc),
             Input::Edited { doc, batch } => self.edited(&doc, &batch),

@@ -11,7 +11,8 @@ fn doc(name: &str) -> DocName {
 }
 
 fn append(store: &mut FileStore, records: &[(&str, &[u8])]) -> Result<(), StoreError> {
-    let record = |(name, bytes): &(&str, &[u8])| Append { doc: doc(name), bytes: bytes.to_vec() };
+    let record =
+        |(name, bytes): &(&str, &[u8])| Append { doc: doc(name), bytes: bytes.to_vec(), checkpoints: Vec::new() };
     store.append(&records.iter().map(record).collect::<Vec<_>>())
 }
 

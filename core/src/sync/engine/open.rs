@@ -4,7 +4,7 @@
 
 use super::Engine;
 use crate::id::{DocName, ReplicaId, VersionVector};
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::conn::{Channel, Phase, Request};
 use crate::sync::input::DocState;
 use crate::sync::message::{Difference, Message, Open, Opened};
@@ -25,23 +25,37 @@ impl Engine {
         let asked = self.asked.remove(&doc);
         if let Some(room) = self.room(&doc) {
             room.owner = owner.or(room.owner);
+            if room.damage.is_some() {
+                room.mend(state);
+                self.spread(&doc);
+            }
             return;
         }
-        let mut room = Room::new(state, asked.is_none(), owner);
+        let room = Room::new(state, asked.is_none(), owner);
+        self.enter(&doc, room, asked);
+    }
+
+    /// A room is here: for whoever asked for it, and for all that may want it.
+    pub(super) fn enter(&mut self, doc: &DocName, mut room: Room, asked: Option<OrdSet<ConnId>>) {
         if !room.app {
             room.idle_since_ms = Some(self.now_ms);
-            self.wake_room_by(&doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
+            self.wake_room_by(doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
         }
         self.rooms.insert(doc.clone(), room);
         self.dirty_rooms.insert(doc.clone());
         for id in asked.into_iter().flatten() {
-            self.admit_asked(id, &doc);
+            self.admit_asked(id, doc);
         }
+        self.spread(doc);
+    }
+
+    /// Asks the peers that we dialed for a document, and offers it to those that were refused it.
+    fn spread(&mut self, doc: &DocName) {
         let ready = self.conns.iter().filter(|(_, conn)| conn.phase == Phase::Ready);
-        let ready: Vec<_> = ready.map(|(id, conn)| (*id, conn.role, conn.unserved.contains(&doc))).collect();
+        let ready: Vec<_> = ready.map(|(id, conn)| (*id, conn.role, conn.unserved.contains(doc))).collect();
         for (id, role, offer) in ready {
             match role {
-                Role::Dialer => self.ask(id, &doc),
+                Role::Dialer => self.ask(id, doc),
                 Role::Acceptor if offer => self.offer(id, doc.clone()),
                 Role::Acceptor => {}
             }
@@ -49,6 +63,7 @@ impl Engine {
     }
 
     pub(super) fn open_failed(&mut self, doc: &DocName, reason: &str) {
+        self.give_up_damaged(doc, reason);
         for id in self.asked.remove(doc).into_iter().flatten() {
             if let Some(number) = self.conns.get(&id).and_then(|conn| conn.by_doc.get(doc)).copied() {
                 self.refuse(id, number, RefuseCode::Unreadable, reason);
@@ -148,6 +163,9 @@ impl Engine {
         let taken = room.subs.values().any(|sub| sub.owner.is_some() && sub.owner == request.owner && sub.user != user);
         if taken || (request.owner.is_some() && request.owner == room.owner) {
             return self.refuse(id, number, RefuseCode::Forbidden, "this replica's presence belongs to somebody else");
+        }
+        if let Some(reason) = room.cannot_help(&request.has.version, rights) {
+            return self.refuse(id, number, RefuseCode::Unreadable, &reason);
         }
         let same_version = request.has.version == *room.version();
         let same = same_version && request.has.fingerprint == room.summary().fingerprint;

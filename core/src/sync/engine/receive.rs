@@ -148,6 +148,9 @@ impl Engine {
         if frames.is_empty() {
             return Err("a message of changes without a change".to_owned().into());
         }
+        if self.fetched(id, doc, replica, first, frames) {
+            return Ok(());
+        }
         let Some(room) = self.room(doc) else { return Ok(()) };
         for (whose, fault) in room.receive(id, replica, first, frames) {
             self.fault(whose, doc, fault);
