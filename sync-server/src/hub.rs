@@ -306,6 +306,7 @@ impl Hub {
                 Effect::Evict { doc } => {
                     tracing::debug!(%doc, "room left memory");
                     self.rooms.remove(&doc);
+                    self.mending.remove(&doc);
                 }
                 Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
                 Effect::Load { token, doc, since } => {

@@ -19,6 +19,7 @@ use crate::error::ClientError;
 /// What a damaged document lacks, and what waits for it to be whole.
 #[derive(Debug)]
 pub(super) struct Mending {
+    problem: Arc<StoreError>,
     damaged: Vec<Damage>,
     checkpoints: Vec<Checkpoint>,
     /// What stood when it was opened.
@@ -30,12 +31,23 @@ pub(super) struct Mending {
     /// What is to be stored when the file can be written to again.
     pub(super) waiting: Vec<(Token, Append)>,
     rewriting: bool,
+    /// The relay has sent all that it has, and that is not enough; it was said.
+    given_up: bool,
 }
 
 impl Mending {
-    pub(super) fn new(found: Salvage, read: Batch, doc: &Doc, pending_bytes: usize) -> Self {
-        let (damaged, checkpoints, stood) = (found.damaged, found.checkpoints, doc.version());
-        Self { damaged, checkpoints, stood, read, pending_bytes, waiting: Vec::new(), rewriting: false }
+    pub(super) fn new(problem: Arc<StoreError>, found: Salvage, read: Batch, doc: &Doc, pending_bytes: usize) -> Self {
+        Self {
+            problem,
+            damaged: found.damaged,
+            checkpoints: found.checkpoints,
+            stood: doc.version(),
+            read,
+            pending_bytes,
+            waiting: Vec::new(),
+            rewriting: false,
+            given_up: false,
+        }
     }
 
     fn is_over(&self, doc: &mut Doc) -> bool {
@@ -53,6 +65,10 @@ impl Actor {
                 continue;
             };
             if !mending.is_over(&mut open.doc) {
+                if !std::mem::replace(&mut mending.given_up, true) {
+                    let problem = ClientError::Store(mending.problem.clone());
+                    open.fail(problem);
+                }
                 continue;
             }
             let missing = open.doc.batch_since(&mending.stood).encode();

@@ -106,9 +106,9 @@ impl OpenDoc {
             Some(held)
         } else {
             let pending_bytes = doc.import_batch(&stored)?.pending_bytes;
-            match loaded.problem {
+            match loaded.problem.clone() {
                 None => complete(pending_bytes)?,
-                Some(_) => mending = Some(Mending::new(loaded.found, stored, &doc, pending_bytes)),
+                Some(problem) => mending = Some(Mending::new(problem, loaded.found, stored, &doc, pending_bytes)),
             }
             None
         };

@@ -204,9 +204,10 @@ impl Store for FileStore {
         let path = self.path(doc);
         match self.read(doc, 0) {
             Ok(_) if !exists(&path)? => return Ok(Salvage::default()),
-            Ok(_) => {
+            Ok(records) => {
                 let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
-                return Ok(salvage::look_through(doc, &bytes));
+                let checkpoints = salvage::look_through(doc, &bytes).checkpoints;
+                return Ok(Salvage { records, damaged: Vec::new(), checkpoints });
             }
             Err(StoreError::Corrupt { .. }) => {}
             Err(other) => return Err(other),

@@ -3,7 +3,7 @@
 //! Always holds: rights are looked at before anything else about the document; the dialer needs one round trip.
 
 use super::Engine;
-use crate::id::{DocName, ReplicaId, VersionVector};
+use crate::id::{DocName, OpId, ReplicaId, VersionVector};
 use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::conn::{Channel, Phase, Request};
 use crate::sync::input::DocState;
@@ -170,7 +170,7 @@ impl Engine {
         let same_version = request.has.version == *room.version();
         let same = same_version && request.has.fingerprint == room.summary().fingerprint;
         if same_version && !same {
-            return self.fork(id, number, doc);
+            return self.fork(id, number, doc, None);
         }
         self.admit(id, doc, &request, rights, user, same);
     }
@@ -250,7 +250,7 @@ impl Engine {
         let (received, stored, app) = (room.own_part(&has), room.own_part(&durable), room.app);
         room.subs.insert(id, sub);
         if opened.state.as_ref().is_some_and(|other| equal_ends && other.fingerprint != summary.fingerprint) {
-            self.fork(id, opened.channel, &doc);
+            self.fork(id, opened.channel, &doc, None);
             return Ok(());
         }
         if app && remote {
@@ -279,11 +279,15 @@ impl Engine {
         }
     }
 
-    /// Two contents for one version: both sides are told, and exchange nothing more.
-    pub(super) fn fork(&mut self, id: ConnId, number: u32, doc: &DocName) {
-        let text = "the two copies have the same version and different content: a replica id was used twice";
-        self.refuse(id, number, RefuseCode::Fork, text);
-        self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Fork, text: text.to_owned() });
+    /// Two contents for one version, or for what was found to differ: both sides are told, and exchange nothing more.
+    pub(super) fn fork(&mut self, id: ConnId, number: u32, doc: &DocName, at: Option<OpId>) {
+        let what = match at {
+            Some(OpId { replica, seq }) => format!("differ at operation {seq} of replica {replica} or before"),
+            None => "have the same version and different content".to_owned(),
+        };
+        let text = format!("the two copies {what}: a replica id was used twice");
+        self.refuse(id, number, RefuseCode::Fork, &text);
+        self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Fork, text });
     }
 }
 

@@ -165,9 +165,9 @@ impl Engine {
                 let text = format!("changes of document {doc}: {error}");
                 self.close(id, CloseCode::InvalidChanges, &text);
             }
-            Fault::Fork(_) => {
+            Fault::Fork(at) => {
                 if let Some(number) = self.conns.get(&id).and_then(|conn| conn.by_doc.get(doc)).copied() {
-                    self.fork(id, number, doc);
+                    self.fork(id, number, doc, Some(at));
                 }
             }
         }
