@@ -42,6 +42,9 @@ const CHECKPOINTS: TableDefinition<'_, (&str, &[u8; 16]), &[u8]> = TableDefiniti
 /// (document, index) → the bytes of a damaged record as they were found; none if it was not there at all.
 const ASIDE: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("aside");
 
+/// What is damaged if redb cannot say it better.
+const A_PAGE: &str = "a page";
+
 /// Most records that may be missing of one document; if more seem to be, it is their number that is damaged.
 const MAX_MISSING: u64 = 1 << 16;
 
@@ -71,7 +74,7 @@ impl RedbStore {
         let name = path.display().to_string();
         let opened = path.clone();
         let mut store = match Self::with_backend(name.clone(), move || open_file(&opened)) {
-            Err(refused @ StoreError::Corrupt { .. }) => {
+            Err(refused @ StoreError::Corrupt { .. }) if names_a_page(&refused) => {
                 Self::rescue(folder, &path, refused)?;
                 Self::with_backend(name, move || open_file(&path))?
             }
@@ -189,7 +192,7 @@ impl RedbStore {
         match error {
             redb::Error::DatabaseAlreadyOpen => StoreError::Locked { file },
             redb::Error::Io(source) => io_error(&file, source),
-            redb::Error::Corrupted(problem) => StoreError::Corrupt { file, record: "a page".to_owned(), problem },
+            redb::Error::Corrupted(problem) => StoreError::Corrupt { file, record: A_PAGE.to_owned(), problem },
             redb::Error::UpgradeRequired(version) => StoreError::Corrupt {
                 file,
                 record: "the header".to_owned(),
@@ -282,24 +285,17 @@ impl Store for RedbStore {
     }
 
     fn salvage(&mut self, doc: &DocName) -> Result<Salvage, StoreError> {
-        let file = self.file.clone();
-        let found = self.transact(|database| {
-            let mut look = Look::through(&database.begin_read()?, doc)?;
-            if look.aside.is_empty() || look.impossible {
-                return Ok(look);
+        self.transact(|database| {
+            let look = Look::through(&database.begin_read()?, doc)?;
+            if look.aside.is_empty() && !look.miscounted {
+                return Ok(look.salvage);
             }
             let mut write = database.begin_write()?;
             write.set_durability(Durability::Immediate)?;
             look.keep_aside(&write, doc)?;
             write.commit()?;
-            Ok(look)
-        })?;
-        if found.impossible {
-            let problem = "far fewer records are there than were counted".to_owned();
-            let record = format!("the number of records of document {:?}", doc.as_str());
-            return Err(StoreError::Corrupt { file, record, problem });
-        }
-        Ok(found.salvage)
+            Ok(look.salvage)
+        })
     }
 
     fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError> {
@@ -342,8 +338,8 @@ struct Look {
     stray: Vec<u64>,
     /// One more than the largest number of a record.
     end: u64,
-    /// More records are missing than can be.
-    impossible: bool,
+    /// There are more records than were counted: it is their number that is damaged.
+    miscounted: bool,
 }
 
 impl Look {
@@ -372,6 +368,7 @@ impl Look {
             }
             look.end = index.saturating_add(1);
         }
+        look.miscounted = look.end > counted;
         look.missing_until(counted);
         for entry in read.open_table(CHECKPOINTS)?.range((name, &[0; 16])..=(name, &[0xff; 16]))? {
             look.salvage.checkpoints.extend(Checkpoint::open(doc, entry?.1.value()).ok());
@@ -380,18 +377,18 @@ impl Look {
     }
 
     fn missing_until(&mut self, index: u64) {
-        if index.saturating_sub(self.end) > MAX_MISSING {
-            self.impossible = true;
-            return;
-        }
+        let (index, problem) = match index.saturating_sub(self.end) > MAX_MISSING {
+            true => (self.end + 1, "far fewer records are there than were counted"),
+            false => (index, "it is not there"),
+        };
         for index in self.end..index {
-            self.salvage.damaged.push(Damage { index, problem: "it is not there".to_owned() });
+            self.salvage.damaged.push(Damage { index, problem: problem.to_owned() });
             self.aside.push((index, Vec::new()));
         }
         self.end = self.end.max(index);
     }
 
-    fn keep_aside(&mut self, write: &WriteTransaction, doc: &DocName) -> Result<(), redb::Error> {
+    fn keep_aside(&self, write: &WriteTransaction, doc: &DocName) -> Result<(), redb::Error> {
         let name = doc.as_str();
         let mut aside = write.open_table(ASIDE)?;
         for (index, bytes) in &self.aside {
@@ -406,6 +403,11 @@ impl Look {
         write.open_table(DOCUMENTS)?.insert(name, self.end)?;
         Ok(())
     }
+}
+
+/// Whether redb refuses a file for what is in it, not we for its version.
+fn names_a_page(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt { record, .. } if record == A_PAGE)
 }
 
 /// Makes the folder if need be, and sees to it that no other process uses it.

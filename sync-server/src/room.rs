@@ -122,15 +122,11 @@ impl Room {
 
     /// Where the logs have got to that a batch has grown, or all of them if that was not stored yet.
     pub(crate) fn checkpoints(&mut self, batch: &Batch) -> Vec<Checkpoint> {
-        let replicas: Vec<_> = if std::mem::take(&mut self.uncovered) {
-            (0..self.logs.len() as u32).map(|log| self.logs.replica(log)).collect()
-        } else {
-            batch.segments.iter().map(|segment| segment.replica).collect()
-        };
+        let ends = if std::mem::take(&mut self.uncovered) { Ok(self.logs.version()) } else { batch.ends() };
         let mut checkpoints = Vec::new();
-        for replica in replicas {
+        // A batch that is in the room has ends.
+        for (replica, end) in ends.unwrap_or_default().iter() {
             let Some(log) = self.logs.find(replica) else { continue };
-            let end = self.logs.end(log);
             let digest = self.logs.digest_at(log, end);
             checkpoints.extend(digest.map(|digest| Checkpoint { replica, end, digest }));
         }

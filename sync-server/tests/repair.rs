@@ -219,3 +219,64 @@ async fn a_scrub_finds_what_nobody_reads() {
     let (_, log) = relay.wait();
     assert!(log.contains("scrub") && log.contains("sick") && log.contains("scrubbed"), "{log}");
 }
+
+/// A scrub beside a relay that has the document open mends it from memory: nobody notices.
+#[tokio::test]
+async fn what_is_open_is_mended_from_memory() {
+    let store = MemoryStore::new();
+    drop(three_records(&store, "a").await);
+    let mut author = three_records(&store, "z").await;
+    let mut config = Config::local("the test's store");
+    // Some seconds for the first document, in which the second is opened and then damaged.
+    config.scrub_bytes_per_s = 1_000;
+    let relay = serve_with(config, Box::new(store.clone())).await.expect("starts");
+    author.connect(relay.local_addr(), None).await;
+    author.edit("four").await;
+    author.until("open", Client::is_durable).await;
+    flip(&store, "z", 1);
+    let mut read = store.clone();
+    assert!(read.read(&name("z"), 0).is_err());
+    for _ in 0..300 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if read.read(&name("z"), 0).is_ok() {
+            break;
+        }
+    }
+    assert_eq!(read.read(&name("z"), 0).expect("mended").len(), 4);
+    let mut reader = Client::connected(2, "z", relay.local_addr()).await;
+    reader.until("right data", |reader| reader.log() == ["one", "two", "three", "four"]).await;
+    assert!(author.refused.is_empty());
+    relay.shutdown().await;
+}
+
+/// The number of a document's records is a few bytes too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_number_of_records_is_mended_without_anybody() {
+    use redb::{Database, TableDefinition};
+    const DOCUMENTS: TableDefinition<'_, &str, u64> = TableDefinition::new("documents");
+    for number in [1, 4, 1 << 40] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let relay = Process::start(folder.path(), &[]);
+        let mut author = Client::connected(1, "board", relay.addr).await;
+        for text in ["one", "two"] {
+            author.edit(text).await;
+            author.until("durable", Client::is_durable).await;
+        }
+        author.disconnect();
+        relay.signal("TERM");
+        relay.wait();
+        let database = Database::open(folder.path().join(FILE_NAME)).expect("opens");
+        let write = database.begin_write().expect("a transaction");
+        write.open_table(DOCUMENTS).expect("the table").insert("board", number).expect("writes");
+        write.commit().expect("commits");
+        drop(database);
+        let relay = Process::start(folder.path(), &[]);
+        let mut reader = Client::connected(2, "board", relay.addr).await;
+        reader.until("right data", |reader| reader.log() == ["one", "two"]).await;
+        reader.edit("three").await;
+        reader.until("life goes on", Client::is_durable).await;
+        relay.signal("TERM");
+        relay.wait();
+        assert_eq!(scrub(folder.path()).0, Some(0), "{number}");
+    }
+}
