@@ -319,7 +319,7 @@ impl Hub {
                 Effect::Send { conn, bytes } => self.send(conn, bytes),
                 Effect::Close { conn, code, text } => self.close(conn, code, text),
                 Effect::Applied { doc, batch } => self.applied(&doc, &batch),
-                Effect::Fetched { conn, doc, batch } => self.fetched(conn, doc, &batch),
+                Effect::Salvaged { conn, doc, batch } => self.fetched(conn, doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
                 // Nothing is asked about collections here, and none are compared (`Config::collections`).

@@ -58,7 +58,7 @@ impl Actor {
             | Effect::Authenticate { .. }
             | Effect::Open { .. }
             | Effect::Evict { .. }
-            | Effect::Fetched { .. } => {}
+            | Effect::Salvaged { .. } => {}
             // Nothing is asked about collections here, and none are compared (`Config::collections`).
             Effect::Asked { .. } | Effect::Answered { .. } => {}
         }

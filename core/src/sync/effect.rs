@@ -180,7 +180,7 @@ pub enum Effect {
         batch: Batch,
     },
     /// Changes for a document that is damaged here (`Input::Damaged`), as a peer sent them: verify them before they count.
-    Fetched {
+    Salvaged {
         /// The connection.
         conn: ConnId,
         /// The document.

@@ -147,7 +147,7 @@ pub enum Input {
         presence_owner: Option<ReplicaId>,
     },
     /// Answers `Effect::Open` for a document of which stored changes are damaged. What stands without them is here; peers
-    /// that have some of the missing ones are let in and what they send comes as `Effect::Fetched`, others are refused.
+    /// that have some of the missing ones are let in and what they send comes as `Effect::Salvaged`, others are refused.
     /// `Opened` follows when the document is whole again, or `OpenFailed`.
     Damaged {
         /// The document.

@@ -52,7 +52,7 @@ impl Engine {
         let damaged = self.rooms.get(doc).is_some_and(|room| room.damage.is_some());
         if damaged {
             let batch = Batch { segments: vec![Segment { replica, first_seq, frames: frames.to_vec() }] };
-            self.effects.push_back(Effect::Fetched { conn: id, doc: doc.clone(), batch });
+            self.effects.push_back(Effect::Salvaged { conn: id, doc: doc.clone(), batch });
         }
         damaged
     }
