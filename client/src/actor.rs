@@ -7,6 +7,7 @@
 
 mod effects;
 mod follow;
+mod mend;
 mod open;
 mod turn;
 
@@ -120,6 +121,8 @@ struct OpenDoc {
     doc: Doc,
     /// With `hold_remote`: what arrived and was not imported yet.
     held: Option<Held>,
+    /// Stored records of it are damaged.
+    mending: Option<mend::Mending>,
     /// The end of our own log, as far as the engine knows it.
     own_end: u64,
     progress: watch::Sender<Progress>,

@@ -39,6 +39,10 @@ pub enum ClientError {
     /// The store failed. What was not stored stays in memory.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
+    /// Stored changes are damaged. What stands is shown, and what is missing is fetched again from the relay, if that has
+    /// it; edits stay in memory until then.
+    #[error("{0}; it is being fetched again from the relay, and until then edits are not saved on this device")]
+    Damaged(Arc<StoreError>),
     /// Stored or received changes cannot be read.
     #[error("document {doc}: changes from {origin} cannot be read: {source}")]
     Changes {

@@ -198,7 +198,9 @@ impl DocHandle {
 
     async fn wait(&self, done: impl Fn(&Progress) -> bool) -> Result<(), ClientError> {
         let mut progress = self.progress.clone();
-        let reached = progress.wait_for(|progress| done(progress) || progress.error.is_some()).await;
+        // Damage is being mended: whoever waits, waits for that too.
+        let fatal = |error: &ClientError| !matches!(error, ClientError::Damaged(_));
+        let reached = progress.wait_for(|progress| done(progress) || progress.error.as_ref().is_some_and(fatal)).await;
         let reached = reached.map_err(|_| ClientError::Closed)?;
         match &reached.error {
             Some(error) if !done(&reached) => Err(error.clone()),

@@ -27,6 +27,7 @@ mod socket;
 mod store;
 #[cfg(feature = "cli")]
 pub mod trace;
+mod verify;
 
 pub use client::{Builder, Client, Following};
 pub use error::ClientError;
@@ -35,3 +36,4 @@ pub use held::Held;
 pub use progress::{Connection, Progress};
 pub use selvedge;
 pub use store::{FileStore, StoreKind};
+pub use verify::{Problem, Verified, verify};

@@ -1,10 +1,12 @@
 //! Where a client keeps its documents: nowhere (memory) or in a folder, behind a thread of its own.
 //!
-//! batch of changes per record).
+//! Always holds: what was stored is read back as it was written, or set aside and named (one batch of changes per
+//! record). Not here: what the records mean (`actor`).
 
 mod file;
 mod frame;
 mod log;
+mod salvage;
 mod walk;
 mod worker;
 

@@ -145,4 +145,10 @@ impl Doc {
         self.commit(None);
         self.logs.state()
     }
+
+    /// The first half of the digest of a replica's log at `end`; `None` if no change of it that is here ends there.
+    pub fn log_digest(&mut self, replica: ReplicaId, end: u64) -> Option<[u8; 16]> {
+        let log = self.logs.find(replica)?;
+        self.logs.digest_at(log, end)
+    }
 }

@@ -2,12 +2,15 @@
 //!
 //! Always holds, for every implementation (the conformance suite checks it): when `append` returns `Ok`, its records
 //! survive a crash, all of them; when it returns an error, none was added; records come back as they were written or
-//! as an error that names file and record, never silently fewer. Not here: files and databases (the drivers have them).
+//! as an error that names file and record, never silently fewer; what is damaged is kept aside before anything takes
+//! its place. Not here: files and databases (the drivers have them), and where the lost bytes come from (peers).
 
+mod checkpoint;
 pub mod conformance;
 mod memory;
 pub mod record;
 
+pub use checkpoint::Checkpoint;
 pub use memory::MemoryStore;
 
 use crate::id::DocName;
@@ -28,6 +31,28 @@ pub struct Append {
     pub doc: DocName,
     /// The content.
     pub bytes: Vec<u8>,
+    /// Where logs of the document have got to with this record, kept apart from it; they replace earlier ones.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// A record that does not come back as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its number in the document's log.
+    pub index: u64,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// What there is of a document, damaged or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// The records that came back as they were written, in order.
+    pub records: Vec<Record>,
+    /// The others, in order.
+    pub damaged: Vec<Damage>,
+    /// Where its logs have got to, for those logs of which that was kept.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// Why a store did not do what it was asked for.
@@ -85,4 +110,33 @@ pub trait Store {
     /// # Errors
     /// If the list cannot be read.
     fn documents(&mut self) -> Result<Vec<DocName>, StoreError>;
+
+    /// All that can be read of `doc`. Damaged records are copied to a place of their own first, durably, and stay where
+    /// they are: `read` goes on failing until `repair` has put others in their place.
+    ///
+    /// # Errors
+    /// If the medium fails, or is damaged in a way that no record explains.
+    fn salvage(&mut self, doc: &DocName) -> Result<Salvage, StoreError>;
+
+    /// Puts records in the place of damaged ones, by their index, as one commit: durable when it returns.
+    ///
+    /// # Errors
+    /// If nothing was changed: the medium failed, or one of the records in their place is not damaged.
+    fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError>;
+
+    /// Whether records were set aside that are still kept, of all documents: for people to look into, and to delete.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    fn set_aside(&mut self) -> Result<u64, StoreError>;
+
+    /// Forgets what is kept in memory, so that what is read next comes from the medium.
+    fn forget_caches(&mut self) {}
+}
+
+/// The error of `repair` for a record that is as it was written.
+pub fn not_damaged(file: impl Into<String>, doc: &DocName, index: u64) -> StoreError {
+    let problem = format!("record {index} of document {:?} is whole and is not replaced", doc.as_str());
+    let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, problem);
+    StoreError::Io { file: file.into(), source }
 }

@@ -38,6 +38,9 @@ pub enum Command {
     /// Run the relay until SIGTERM or Ctrl-C.
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
+    /// Read every stored document and check it, while no relay runs on the folder.
+    #[command(after_help = SCRUB_HELP)]
+    Scrub(ScrubArgs),
     /// Make a token that names documents and rights, and print it.
     #[command(after_help = TOKEN_HELP)]
     Token(TokenArgs),
@@ -52,6 +55,13 @@ synced to that file; killing the relay at any moment loses nothing that was ackn
 
 Without --token-key everybody who can connect may read and write everything, so the relay then
 listens on loopback addresses only. Exit status: 0 after a clean end, 1 if it cannot run,
+2 if the command line is wrong.";
+
+const SCRUB_HELP: &str = "\
+Every record is held against its checksum, and every log against the digest that was stored apart
+from it. A damaged record is copied to a place of its own and named by file, document and number;
+the document is whole again when a client that has it connects to the relay.
+Exit status: 0 if everything is as it was written, 1 if not (or if the store cannot be opened),
 2 if the command line is wrong.";
 
 const TOKEN_HELP: &str = "\
@@ -116,6 +126,10 @@ pub struct ServeArgs {
     #[arg(long, env = "SELVEDGE_PEER_TOKEN_FILE", value_name = "FILE", requires = "peer")]
     pub peer_token_file: Option<PathBuf>,
 
+    /// How fast stored documents are read and checked in the background, in bytes per second; 0: not at all.
+    #[arg(long, env = "SELVEDGE_SCRUB_BYTES_PER_S", value_name = "N", default_value_t = 1 << 20)]
+    pub scrub_bytes_per_s: u64,
+
     /// What to log to stderr: error, warn, info, debug, trace, or filters such as selvedge_relay=debug. RUST_LOG is read
     /// if this is not given.
     #[arg(long, env = "SELVEDGE_LOG", value_name = "FILTER")]
@@ -136,8 +150,21 @@ impl From<ServeArgs> for Config {
             origins: args.origin,
             peers: args.peer,
             peer_token_file: args.peer_token_file,
+            scrub_bytes_per_s: args.scrub_bytes_per_s,
         }
     }
+}
+
+/// What `scrub` is told.
+#[derive(Clone, Debug, Args)]
+pub struct ScrubArgs {
+    /// The data folder.
+    #[arg(long, env = "SELVEDGE_DATA", value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `token` is told.

@@ -6,6 +6,7 @@
 //! Not here: sockets (`connection`), the store (`storage`), what messages mean (the engine).
 
 mod links;
+mod mend;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use selvedge::DocName;
 use selvedge::merkle::StateDigest;
 use selvedge::op::Batch;
-use selvedge::store::{Append, Record, StoreError};
+use selvedge::store::{Append, Salvage, StoreError};
 use selvedge::sync::{CloseCode, ConnId, Effect, Engine, Input, Link, Role, Token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
@@ -70,6 +71,8 @@ pub(crate) struct Hub {
     gate: Gate,
     storage: Storage,
     rooms: BTreeMap<DocName, Room>,
+    /// Documents that nobody is let into before they were repaired and read anew.
+    mending: BTreeSet<DocName>,
     connections: BTreeMap<ConnId, Arc<Outbox>>,
     links: Links,
     /// When tokens expire (seconds since 1970), and whose.
@@ -114,6 +117,7 @@ impl Hub {
             gate,
             storage,
             rooms: BTreeMap::new(),
+            mending: BTreeSet::new(),
             connections: BTreeMap::new(),
             links: Links::new(peers),
             expiries: BTreeSet::new(),
@@ -224,14 +228,16 @@ impl Hub {
             Answer::Read { doc, result } => self.build_room(doc, result),
             Answer::Surveyed { doc, result } => self.digest_records(doc, result),
             Answer::Documents { result } => self.survey(result),
+            Answer::Damaged { doc, room } => self.mend_from_memory(doc, *room),
+            Answer::Repaired { doc, records, result } => self.repaired(doc, records, result),
         }
     }
 
     /// Large documents take a while to read: other rooms go on meanwhile.
-    fn build_room(&self, doc: DocName, records: Result<Vec<Record>, StoreError>) {
+    fn build_room(&self, doc: DocName, found: Result<Salvage, StoreError>) {
         let (file, loaded) = (self.store_name.clone(), self.loaded.clone());
         tokio::task::spawn_blocking(move || {
-            let room = records.and_then(|records| Room::from_records(&file, &doc, records));
+            let room = found.and_then(|found| Room::from_salvage(&file, &doc, found));
             // The hub is gone only when the relay ends.
             let _ = loaded.send(Loaded::Room(doc, room));
         });
@@ -239,6 +245,7 @@ impl Hub {
 
     fn room_loaded(&mut self, doc: DocName, result: Result<Room, StoreError>) {
         match result {
+            Ok(room) if room.repair.is_some() => self.room_damaged(doc, room),
             Ok(mut room) => {
                 let state = room.state();
                 tracing::debug!(%doc, logs = state.logs.len(), "room loaded");
@@ -278,6 +285,7 @@ impl Hub {
                 Effect::Evict { doc } => {
                     tracing::debug!(%doc, "room left memory");
                     self.rooms.remove(&doc);
+                    self.mending.remove(&doc);
                 }
                 Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
                 Effect::Load { token, doc, since } => {
@@ -290,6 +298,7 @@ impl Hub {
                 Effect::Send { conn, bytes } => self.send(conn, bytes),
                 Effect::Close { conn, code, text } => self.close(conn, code, text),
                 Effect::Applied { doc, batch } => self.applied(&doc, &batch),
+                Effect::Salvaged { conn, doc, batch } => self.salvaged(conn, doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
                 Effect::Asked { conn, collection, question } => self.asked(conn, collection, question),
@@ -330,7 +339,8 @@ impl Hub {
         };
         match added {
             Ok(()) => {
-                let record = Append { doc, bytes: batch.encode() };
+                let checkpoints = self.rooms.get_mut(&doc).map(|room| room.checkpoints(batch)).unwrap_or_default();
+                let record = Append { doc, bytes: batch.encode(), checkpoints };
                 self.backlog += record.bytes.len();
                 self.storage.persist(token, record);
             }
@@ -360,6 +370,8 @@ impl Hub {
         if self.connections.remove(&conn).is_some() {
             self.expiries.retain(|(_, other)| *other != conn);
             self.unlinked(conn);
+            self.rooms.values_mut().filter_map(|room| room.repair.as_mut()).for_each(|repair| repair.forget(conn));
+            self.rooms.values_mut().filter_map(|room| room.repair.as_mut()).for_each(|repair| repair.forget(conn));
             self.input(Input::Disconnected { conn });
         }
     }

@@ -7,8 +7,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use selvedge_relay::args::{Cli, Command, ServeArgs, TokenArgs};
+use selvedge_relay::args::{Cli, Command, ScrubArgs, ServeArgs, TokenArgs};
 use selvedge_relay::auth;
+use selvedge_relay::scrub::Report;
 use selvedge_relay::serve::{self, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Serve(args) => run(args),
+        Command::Scrub(args) => scrub(&args),
         Command::Token(args) => token(&args),
     };
     match result {
@@ -43,6 +45,19 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
     let reason = reason.strip_prefix("error: ").unwrap_or(&reason);
     let _ = writeln!(std::io::stderr(), "selvedge-relay: {reason} (see --help)");
     ExitCode::from(2)
+}
+
+fn scrub(args: &ScrubArgs) -> Result<(), String> {
+    let report = Report::of_folder(&args.data).map_err(|error| error.to_string())?;
+    if args.json {
+        print(&serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?)?;
+    } else {
+        report.lines().iter().try_for_each(|line| print(line))?;
+    }
+    match report.problems.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} problems found in {}", args.data.display())),
+    }
 }
 
 fn token(args: &TokenArgs) -> Result<(), String> {

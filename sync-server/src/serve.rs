@@ -27,6 +27,7 @@ use crate::hub::{Hub, Sources};
 use crate::link::{self, Link};
 use crate::origin::{Origins, is_loopback_address};
 use crate::redb_store::{FILE_NAME, RedbStore};
+use crate::scrub;
 use crate::storage::Storage;
 
 /// Inputs that may wait for the hub.
@@ -65,6 +66,8 @@ pub struct Config {
     pub peers: Vec<String>,
     /// The file with the token that is presented to them.
     pub peer_token_file: Option<PathBuf>,
+    /// How fast stored documents are scrubbed, in bytes per second; 0: not at all.
+    pub scrub_bytes_per_s: u64,
 }
 
 impl Config {
@@ -82,6 +85,7 @@ impl Config {
             origins: Vec::new(),
             peers: Vec::new(),
             peer_token_file: None,
+            scrub_bytes_per_s: 0,
         }
     }
 }
@@ -140,6 +144,7 @@ pub struct Relay {
     ending: Arc<AtomicBool>,
     hub: tokio::task::JoinHandle<()>,
     accepting: tokio::task::JoinHandle<()>,
+    scrubbing: Option<tokio::task::JoinHandle<()>>,
     tasks: TaskTracker,
     storage: Option<JoinHandle<()>>,
 }
@@ -199,8 +204,12 @@ impl Prepared {
         let (to_hub, connections) = mpsc::channel(HUB_QUEUE);
         let (answer, answers) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let (storage, thread) = Storage::start(store, answer).map_err(ServeError::Thread)?;
+        let (storage, thread) = Storage::start(store, answer.clone()).map_err(ServeError::Thread)?;
         let healthy = storage.health();
+        let scrubbing = (config.scrub_bytes_per_s > 0).then(|| {
+            let rate = config.scrub_bytes_per_s;
+            tokio::spawn(scrub::run(storage.clone(), answer, name.clone(), rate, stopped.clone()))
+        });
         let mut engine = sync::Config::relay();
         engine.limits.max_message_bytes = config.max_message_bytes;
         engine.limits.max_connections = config.max_connections + self.links.len();
@@ -224,7 +233,7 @@ impl Prepared {
         };
         let sockets = Arc::new(Semaphore::new(config.max_connections + SPARE_SOCKETS));
         let accepting = tokio::spawn(accept(listener, web, sockets, stopped));
-        Ok(Relay { local_addr, stop, ending, hub, accepting, tasks, storage: Some(thread) })
+        Ok(Relay { local_addr, stop, ending, hub, accepting, scrubbing, tasks, storage: Some(thread) })
     }
 }
 
@@ -254,6 +263,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.accepting.abort();
         self.hub.abort();
+        self.scrubbing.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 

@@ -13,9 +13,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use selvedge::DocName;
-use selvedge::store::{Append, Record, Store, StoreError};
+use selvedge::store::{Append, Record, Salvage, Store, StoreError};
 use selvedge::sync::Token;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use crate::room::Room;
 
 /// Most bytes in one commit: what is queued beyond waits for the next one.
 const MAX_COMMIT_BYTES: usize = 32 << 20;
@@ -26,6 +29,15 @@ enum Request {
     Read { doc: DocName },
     Survey { doc: DocName },
     Documents,
+    Repair { doc: DocName, records: Vec<Record> },
+    Check { doc: Option<DocName>, reply: oneshot::Sender<Result<Checked, StoreError>> },
+}
+
+/// What a scrub is answered.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    Documents(Vec<DocName>),
+    Document(Salvage),
 }
 
 /// What the thread answers.
@@ -33,15 +45,20 @@ enum Request {
 pub(crate) enum Answer {
     /// A record of a document is durable, or was not stored. `bytes` is its length.
     Persisted { token: Token, doc: DocName, bytes: usize, result: Result<(), String> },
-    /// The records of a document.
-    Read { doc: DocName, result: Result<Vec<Record>, StoreError> },
+    /// What there is of a document.
+    Read { doc: DocName, result: Result<Salvage, StoreError> },
     /// The same, for `Storage::survey`.
-    Surveyed { doc: DocName, result: Result<Vec<Record>, StoreError> },
+    Surveyed { doc: DocName, result: Result<Salvage, StoreError> },
     /// The documents that have records.
     Documents { result: Result<Vec<DocName>, StoreError> },
+    /// A scrub met damage: what stands of the document without it.
+    Damaged { doc: DocName, room: Box<Room> },
+    /// Damaged records have others in their place, or not.
+    Repaired { doc: DocName, records: usize, result: Result<(), StoreError> },
 }
 
 /// The way to the thread.
+#[derive(Clone)]
 pub(crate) struct Storage {
     requests: mpsc::Sender<Request>,
     healthy: Arc<AtomicBool>,
@@ -85,6 +102,18 @@ impl Storage {
         self.send(Request::Documents);
     }
 
+    /// Asks for records to be put in the place of damaged ones; one without a place is appended.
+    pub(crate) fn repair(&self, doc: DocName, records: Vec<Record>) {
+        self.send(Request::Repair { doc, records });
+    }
+
+    /// Looks through a document as the medium has it, or lists all of them. `None`: the relay ends.
+    pub(crate) async fn check(&self, doc: Option<DocName>) -> Option<Result<Checked, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Check { doc, reply });
+        answer.await.ok()
+    }
+
     fn send(&self, request: Request) {
         if self.requests.send(request).is_err() {
             self.healthy.store(false, Ordering::Relaxed);
@@ -104,42 +133,59 @@ impl Worker {
         while let Ok(first) = queue.recv() {
             let mut group = Vec::new();
             let mut bytes = 0;
-            let mut read = None;
+            let mut other = None;
             let mut next = Some(first);
-            // A read ends the group: it must see everything in front of it.
+            // Anything else ends the group: it must see everything in front of it.
             while let Some(request) = next.take() {
                 match request {
                     Request::Persist { token, record } => {
                         bytes += record.bytes.len();
                         group.push((token, record));
                     }
-                    other => read = Some(other),
+                    request => other = Some(request),
                 }
-                if read.is_none() && bytes < MAX_COMMIT_BYTES {
+                if other.is_none() && bytes < MAX_COMMIT_BYTES {
                     next = queue.try_recv().ok();
                 }
             }
             self.commit(group);
-            if let Some(request) = read {
-                self.read(request);
+            if let Some(request) = other {
+                self.perform(request);
             }
         }
     }
 
-    fn read(&mut self, request: Request) {
-        let answer = match request {
+    fn perform(&mut self, request: Request) {
+        match request {
+            Request::Persist { token, record } => self.commit(vec![(token, record)]),
             Request::Read { doc } => {
-                let result = guarded(|| self.store.read(&doc, 0));
-                Answer::Read { doc, result }
+                let result = guarded(|| self.store.salvage(&doc));
+                self.answer(Answer::Read { doc, result });
             }
             Request::Survey { doc } => {
-                let result = guarded(|| self.store.read(&doc, 0));
-                Answer::Surveyed { doc, result }
+                let result = guarded(|| self.store.salvage(&doc));
+                self.answer(Answer::Surveyed { doc, result });
             }
-            Request::Documents => Answer::Documents { result: guarded(|| self.store.documents()) },
-            Request::Persist { .. } => return,
-        };
-        self.answer(answer);
+            Request::Documents => {
+                let result = guarded(|| self.store.documents());
+                self.answer(Answer::Documents { result });
+            }
+            Request::Repair { doc, records } => {
+                let result = guarded(|| put_in_place(self.store.as_mut(), &doc, &records));
+                self.answer(Answer::Repaired { doc, records: records.len(), result });
+            }
+            Request::Check { doc, reply } => {
+                let checked = guarded(|| match &doc {
+                    Some(doc) => self.store.salvage(doc).map(Checked::Document),
+                    None => {
+                        self.store.forget_caches();
+                        self.store.documents().map(Checked::Documents)
+                    }
+                });
+                // A scrub that has ended does not wait for it.
+                let _ = reply.send(checked);
+            }
+        }
     }
 
     fn commit(&mut self, group: Vec<(Token, Append)>) {
@@ -163,6 +209,13 @@ impl Worker {
         // The hub is gone only when the relay ends; nobody waits for the answer then.
         let _ = self.answers.send(answer);
     }
+}
+
+fn put_in_place(store: &mut dyn Store, doc: &DocName, records: &[Record]) -> Result<(), StoreError> {
+    let (appended, placed): (Vec<_>, Vec<_>) = records.iter().cloned().partition(|record| record.index == u64::MAX);
+    let append = |record: Record| Append { doc: doc.clone(), bytes: record.bytes, checkpoints: Vec::new() };
+    store.repair(doc, &placed)?;
+    store.append(&appended.into_iter().map(append).collect::<Vec<_>>())
 }
 
 /// Runs store code that may panic on a damaged file.

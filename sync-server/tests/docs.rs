@@ -75,7 +75,7 @@ fn the_commands_work_as_they_stand() {
             assert!(status.success(), "{log}");
         }
     }
-    assert_eq!((served, ran), (6, 6), "a block was not understood");
+    assert_eq!((served, ran), (6, 8), "a block was not understood");
     assert!(std::fs::read_to_string(folder.path().join("ada.token")).expect("a token").split('.').count() == 3);
 }
 

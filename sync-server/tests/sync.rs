@@ -238,7 +238,7 @@ async fn a_damaged_document_is_refused_and_others_live_on() {
     client.until("refused", |client| !client.refused.is_empty()).await;
     let (code, text) = client.refused[0].clone();
     assert_eq!(code, RefuseCode::Unreadable);
-    for word in ["the memory store", "record 1", "sick"] {
+    for word in ["the test's store", "record 1", "sick"] {
         assert!(text.contains(word), "{text:?} does not name {word:?}");
     }
     assert!(!client.is_durable() && client.log() == ["three"], "never an empty document from the relay");
@@ -264,7 +264,11 @@ async fn records_that_do_not_fit_together_are_refused() {
     assert_eq!(records.len(), 3);
     records.remove(1);
     let mut shortened = MemoryStore::new();
-    let appends = records.into_iter().map(|record| selvedge::store::Append { doc: board.clone(), bytes: record.bytes });
+    let appends = records.into_iter().map(|record| selvedge::store::Append {
+        doc: board.clone(),
+        bytes: record.bytes,
+        checkpoints: Vec::new(),
+    });
     shortened.append(&appends.collect::<Vec<_>>()).expect("appends");
     let relay = on_store(shortened).await;
     let mut client = Client::connected(2, "board", relay.local_addr()).await;

@@ -4,8 +4,8 @@
 
 use selvedge::DocName;
 use selvedge::op::Batch;
-use selvedge::store::Append;
-use selvedge::sync::{AckLevel, CloseCode, ConnId, Effect, Grant, Input, SyncStatus, Token};
+use selvedge::store::{Append, Checkpoint};
+use selvedge::sync::{AckLevel, CloseCode, ConnId, Effect, Grant, Input, RefuseCode, SyncStatus, Token};
 
 use super::turn::unix_ms;
 use super::{Actor, OpenDoc};
@@ -63,8 +63,12 @@ impl Actor {
             }
             Effect::Close { conn, code, text } => self.close_connection(conn, code, text),
             Effect::Authenticate { conn, credential } => self.authenticate(conn, credential.as_deref()),
-            // Only a relay serves, fetches and evicts documents by itself.
-            Effect::Acked { .. } | Effect::Open { .. } | Effect::Evict { .. } | Effect::Fetched { .. } => {}
+            // Only a relay serves, fetches, evicts and mends documents by itself.
+            Effect::Acked { .. }
+            | Effect::Open { .. }
+            | Effect::Evict { .. }
+            | Effect::Fetched { .. }
+            | Effect::Salvaged { .. } => {}
             Effect::Answered { conn, collection, answer } => self.on_answer(conn, &collection, answer.as_deref()),
             Effect::News { conn, collection } => self.on_news(conn, &collection),
             // Nobody's questions about collections are answered here (`Config::collections`).
@@ -86,16 +90,25 @@ impl Actor {
         let bytes = batch.encode();
         self.storing_bytes += bytes.len();
         self.storing.insert(token, doc.clone());
-        worker.append(token, Append { doc, bytes });
+        let open = self.docs.get_mut(&doc);
+        let checkpoints = open.and_then(|open| open.checkpoint(batch)).into_iter().collect();
+        let record = Append { doc, bytes, checkpoints };
+        match self.docs.get_mut(&record.doc).and_then(|open| open.mending.as_mut()) {
+            Some(mending) => mending.waiting.push((token, record)),
+            None => worker.append(token, record),
+        }
     }
 
     fn apply(&mut self, doc: &DocName, batch: &Batch) {
         let Some(open) = self.docs.get_mut(doc) else { return };
         open.doc.set_now(unix_ms());
         let applied = match &mut open.held {
-            Some(held) => held.arrive(batch).map(drop),
-            None => open.doc.import_batch(batch).map(drop),
+            Some(held) => held.arrive(batch).map(|_| 0),
+            None => open.doc.import_batch(batch).map(|imported| imported.pending_bytes),
         };
+        if let (Ok(pending_bytes), Some(mending)) = (&applied, &mut open.mending) {
+            mending.pending_bytes = *pending_bytes;
+        }
         if let Err(source) = applied {
             open.fail(ClientError::Changes { doc: doc.clone(), origin: "the relay", source });
         }
@@ -123,7 +136,19 @@ impl Actor {
 }
 
 impl OpenDoc {
+    /// Where our own log has got to with this batch: nobody else may have it if the store loses it.
+    fn checkpoint(&mut self, batch: &Batch) -> Option<Checkpoint> {
+        let replica = self.doc.replica();
+        let end = batch.segments.iter().rfind(|segment| segment.replica == replica)?.end().ok()?;
+        let digest = self.doc.log_digest(replica, end)?;
+        Some(Checkpoint { replica, end, digest })
+    }
+
     fn set_status(&self, status: SyncStatus) {
+        if status.connected {
+            let passes = [RefuseCode::Unreadable, RefuseCode::NotStored, RefuseCode::Limit];
+            self.clear_error(|error| matches!(error, ClientError::Refused { code, .. } if passes.contains(code)));
+        }
         let (replica, own_end) = (self.doc.replica(), self.own_end);
         self.progress.send_modify(|progress| {
             progress.status = status;

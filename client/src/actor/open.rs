@@ -9,10 +9,12 @@ use rand_core::UnwrapErr;
 use selvedge::codec::{DecodeError, DecodeErrorKind};
 use selvedge::doc::Doc;
 use selvedge::op::{Batch, Segment};
+use selvedge::store::{Record, Salvage};
 use selvedge::sync::{DocState, Input};
 use selvedge::{DocName, ReplicaId};
 use tokio::sync::{broadcast, watch};
 
+use super::mend::Mending;
 use super::turn::unix_ms;
 use super::{Actor, OpenDoc, OpenReply};
 use crate::error::ClientError;
@@ -41,7 +43,7 @@ impl Actor {
         let fresh = ReplicaId::random(&mut UnwrapErr(getrandom::SysRng));
         match &self.worker {
             Some(worker) => worker.load(doc, fresh),
-            None => self.loaded(doc, Ok(Loaded { replica: fresh, records: Vec::new() })),
+            None => self.loaded(doc, Ok(Loaded { replica: fresh, found: Salvage::default(), problem: None })),
         }
     }
 
@@ -49,9 +51,12 @@ impl Actor {
     pub(super) fn loaded(&mut self, doc: DocName, loaded: Result<Loaded, ClientError>) {
         let waiting = self.opening.remove(&doc).unwrap_or_default();
         let hold = waiting.first().is_some_and(|(hold, _)| *hold);
+        let can_mend = self.net.relays.iter().any(Option::is_some) && !hold;
         let opened = loaded.and_then(|loaded| {
-            let replica = loaded.replica;
-            let opened = join(&loaded.records).and_then(|batch| OpenDoc::new(replica, &batch, hold));
+            if let Some(problem) = loaded.problem.as_ref().filter(|_| !can_mend) {
+                return Err(ClientError::Store(problem.clone()));
+            }
+            let opened = join(&loaded.found.records).and_then(|batch| OpenDoc::new(loaded, batch, hold));
             opened.map_err(|source| ClientError::Changes { doc: doc.clone(), origin: "the store", source })
         });
         match opened {
@@ -88,28 +93,38 @@ impl Actor {
 
 impl OpenDoc {
     /// A document made of stored changes, and what the engine must know of it.
-    fn new(replica: ReplicaId, stored: &Batch, hold: bool) -> Result<(Self, DocState), DecodeError> {
+    fn new(loaded: Loaded, stored: Batch, hold: bool) -> Result<(Self, DocState), DecodeError> {
+        let replica = loaded.replica;
+        let mut mending = None;
         let mut doc = Doc::new(replica);
         doc.set_now(unix_ms());
         let held = if hold {
             let mut held = Held::default();
-            complete(held.arrive(stored)?)?;
+            complete(held.arrive(&stored)?)?;
             let own = held.version().end(replica);
             held.release(&mut doc, &[(replica, own)].into_iter().collect())?;
             Some(held)
         } else {
-            complete(doc.import_batch(stored)?.pending_bytes)?;
+            let pending_bytes = doc.import_batch(&stored)?.pending_bytes;
+            match loaded.problem.clone() {
+                None => complete(pending_bytes)?,
+                Some(problem) => mending = Some(Mending::new(problem, loaded.found, stored, &doc, pending_bytes)),
+            }
             None
         };
         let mut open = Self {
             own_end: doc.version().end(replica),
             doc,
             held,
+            mending,
             progress: watch::Sender::default(),
             patches: broadcast::Sender::new(PATCH_BACKLOG),
             recording: false,
             presence: broadcast::Sender::new(PRESENCE_BACKLOG),
         };
+        if let Some(problem) = loaded.problem {
+            open.fail(ClientError::Damaged(problem));
+        }
         let logs = match &mut open.held {
             Some(held) => held.states(),
             None => open.doc.log_states(),
@@ -125,11 +140,11 @@ fn complete(pending_bytes: usize) -> Result<(), DecodeError> {
 }
 
 /// Joins stored batches, oldest first: one segment per log where they follow one another.
-fn join(records: &[Vec<u8>]) -> Result<Batch, DecodeError> {
+fn join(records: &[Record]) -> Result<Batch, DecodeError> {
     let mut joined = Batch::default();
     let mut ends: BTreeMap<ReplicaId, (usize, u64)> = BTreeMap::new();
     for record in records {
-        for segment in Batch::decode(record)?.segments {
+        for segment in Batch::decode(&record.bytes)?.segments {
             let end = segment.end()?;
             let Segment { replica, first_seq, frames } = segment;
             match ends.get_mut(&replica) {
@@ -152,10 +167,11 @@ mod tests {
     use super::*;
     use selvedge::op::put_frame;
 
-    fn record(replica: u128, first_seq: u64, ops: usize) -> Vec<u8> {
+    fn record(replica: u128, first_seq: u64, ops: usize) -> Record {
         let mut frames = Vec::new();
         (0..ops).for_each(|_| put_frame(&mut frames, &[1 << 4, 1]));
-        Batch { segments: vec![Segment { replica: ReplicaId::from(replica), first_seq, frames }] }.encode()
+        let segment = Segment { replica: ReplicaId::from(replica), first_seq, frames };
+        Record { index: 0, bytes: Batch { segments: vec![segment] }.encode() }
     }
 
     #[test]
@@ -165,6 +181,6 @@ mod tests {
         assert_eq!(joined.segments.len(), 2);
         let ends: Vec<_> = joined.ends().unwrap().iter().collect();
         assert_eq!(ends, [(ReplicaId::from(1), 3), (ReplicaId::from(2), 4)]);
-        assert!(join(&[b"no batch".to_vec()]).is_err());
+        assert!(join(&[Record { index: 0, bytes: b"no batch".to_vec() }]).is_err());
     }
 }

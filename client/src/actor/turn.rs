@@ -161,6 +161,7 @@ impl Actor {
                     }
                 }
             }
+            Stored::Repaired { doc, result } => self.mended(&doc, result),
             Stored::Loaded { doc, result } => self.loaded(doc, result.map_err(ClientError::Store)),
         }
     }
@@ -170,6 +171,7 @@ impl Actor {
         let touched = std::mem::take(&mut self.touched);
         touched.iter().for_each(|doc| self.seal(doc));
         self.perform_effects();
+        self.mend();
         for (doc, reply) in std::mem::take(&mut self.seals) {
             if let Some(open) = self.docs.get(&doc) {
                 let _ = reply.send(open.own_end);
@@ -209,7 +211,7 @@ impl OpenDoc {
         self.progress.send_modify(|progress| progress.error = Some(error));
     }
 
-    fn clear_error(&self, which: impl FnOnce(&ClientError) -> bool) {
+    pub(super) fn clear_error(&self, which: impl FnOnce(&ClientError) -> bool) {
         self.progress.send_if_modified(|progress| progress.error.take_if(|error| which(error)).is_some());
     }
 

@@ -9,17 +9,22 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use selvedge::store::{Append, Record, Store, StoreError};
+use selvedge::codec::checksum;
+use selvedge::store::{Append, Record, Salvage, Store, StoreError, not_damaged};
 use selvedge::{DocName, ReplicaId};
 
-use super::frame::Lease;
+use super::frame::{self, Lease};
 use super::log::{self, LogFile, corrupt, io_error};
+use super::salvage;
 
 /// Most log files that are kept open.
 const MAX_OPEN_FILES: usize = 64;
 
 const LOCK_FILE: &str = "lock";
 const LOG_EXTENSION: &str = "log";
+
+/// Of copies of damaged log files, as they were found.
+const ASIDE_EXTENSION: &str = "aside";
 
 /// Documents in a folder. Calls block.
 #[derive(Debug)]
@@ -88,6 +93,39 @@ impl FileStore {
         self.folder.join(hash).with_extension(LOG_EXTENSION)
     }
 
+    /// The log files in the folder; each tells its document (`document_of`).
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.files(LOG_EXTENSION)
+    }
+
+    fn files(&self, wanted: &str) -> Result<Vec<PathBuf>, StoreError> {
+        let fail = |source| io_error(&self.folder, source);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            if path.extension().is_some_and(|extension| extension == wanted) {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// The document whose log a file is; none if it has no records.
+    ///
+    /// # Errors
+    /// If its header is damaged, or names a document whose log has another file name.
+    pub fn document_of(&self, file: &Path) -> Result<Option<DocName>, StoreError> {
+        let (doc, has_records) = log::peek(file)?;
+        if self.path(&doc) != file {
+            return Err(corrupt(file, "header", &format!("the log of {:?} has another file name", doc.as_str())));
+        }
+        Ok(has_records.then_some(doc))
+    }
+
     fn log(&mut self, doc: &DocName) -> Result<&mut LogFile, StoreError> {
         if !self.open.contains_key(doc) {
             let path = self.path(doc);
@@ -100,7 +138,7 @@ impl FileStore {
         self.open.get_mut(doc).ok_or_else(|| io_error(&self.folder, io::ErrorKind::NotFound.into()))
     }
 
-    fn write_all(&mut self, by_doc: &BTreeMap<&DocName, Vec<&[u8]>>) -> Result<(), StoreError> {
+    fn write_all(&mut self, by_doc: &BTreeMap<&DocName, Vec<&Append>>) -> Result<(), StoreError> {
         for (doc, records) in by_doc {
             self.log(doc)?.write_records(records)?;
         }
@@ -115,7 +153,7 @@ impl FileStore {
     }
 
     /// Closes files that the next append does not need, down to the limit.
-    fn close_some(&mut self, by_doc: &BTreeMap<&DocName, Vec<&[u8]>>) {
+    fn close_some(&mut self, by_doc: &BTreeMap<&DocName, Vec<&Append>>) {
         while self.open.len() + by_doc.len() > MAX_OPEN_FILES {
             let Some(idle) = self.open.keys().find(|doc| !by_doc.contains_key(doc)).cloned() else { return };
             self.open.remove(&idle);
@@ -125,9 +163,9 @@ impl FileStore {
 
 impl Store for FileStore {
     fn append(&mut self, records: &[Append]) -> Result<(), StoreError> {
-        let mut by_doc: BTreeMap<&DocName, Vec<&[u8]>> = BTreeMap::new();
+        let mut by_doc: BTreeMap<&DocName, Vec<&Append>> = BTreeMap::new();
         for record in records {
-            by_doc.entry(&record.doc).or_default().push(&record.bytes);
+            by_doc.entry(&record.doc).or_default().push(record);
         }
         self.close_some(&by_doc);
         let mut tails = Vec::new();
@@ -154,23 +192,65 @@ impl Store for FileStore {
     }
 
     fn documents(&mut self) -> Result<Vec<DocName>, StoreError> {
-        let fail = |source| io_error(&self.folder, source);
         let mut documents = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            if path.extension().is_none_or(|extension| extension != LOG_EXTENSION) {
-                continue;
-            }
-            let (doc, has_records) = log::peek(&path)?;
-            if self.path(&doc) != path {
-                return Err(corrupt(&path, "header", &format!("the log of {:?} has another file name", doc.as_str())));
-            }
-            if has_records {
-                documents.push(doc);
-            }
+        for file in self.files(LOG_EXTENSION)? {
+            documents.extend(self.document_of(&file)?);
         }
         documents.sort();
         Ok(documents)
+    }
+
+    fn salvage(&mut self, doc: &DocName) -> Result<Salvage, StoreError> {
+        let path = self.path(doc);
+        match self.read(doc, 0) {
+            Ok(_) if !exists(&path)? => return Ok(Salvage::default()),
+            Ok(records) => {
+                let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+                let checkpoints = salvage::look_through(doc, &bytes).checkpoints;
+                return Ok(Salvage { records, damaged: Vec::new(), checkpoints });
+            }
+            Err(StoreError::Corrupt { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        self.open.remove(doc);
+        let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+        let found = salvage::look_through(doc, &bytes);
+        // The same damage is kept once, however often it is met.
+        let sum: String = checksum(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let aside = path.with_extension(format!("{sum}.{ASIDE_EXTENSION}"));
+        if !exists(&aside)? {
+            log::write_whole(&aside, &bytes)?;
+            tracing::error!(file = %path.display(), aside = %aside.display(), "damaged: a copy was set aside");
+        }
+        Ok(found)
+    }
+
+    fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError> {
+        let (path, found) = (self.path(doc), self.salvage(doc)?);
+        let file = path.display().to_string();
+        let is_damaged = |record: &&Record| found.damaged.iter().any(|damage| damage.index == record.index);
+        if let Some(whole) = records.iter().find(|record| !is_damaged(record)) {
+            return Err(not_damaged(file, doc, whole.index));
+        }
+        if let Some(left) = found.damaged.iter().find(|damage| records.iter().all(|with| with.index != damage.index)) {
+            return Err(corrupt(&path, &left.index.to_string(), "nothing was given to take its place"));
+        }
+        if self.read(doc, 0).is_ok() {
+            return Ok(());
+        }
+        #[cfg(test)]
+        if self.failing {
+            return Err(StoreError::Full { file });
+        }
+        self.open.remove(doc);
+        let all: BTreeMap<u64, &[u8]> =
+            found.records.iter().chain(records).map(|record| (record.index, &record.bytes[..])).collect();
+        // Another file: its lease is not taken along, so that nobody writes on as the replica that wrote the lost ones.
+        log::write_whole(&path, &frame::log_of(doc, &found.checkpoints, all.values().copied()))
+    }
+
+    fn set_aside(&mut self) -> Result<u64, StoreError> {
+        Ok(self.files(ASIDE_EXTENSION)?.len() as u64)
     }
 }
 

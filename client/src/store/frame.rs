@@ -6,10 +6,12 @@
 //!         · content · A5 5A A5 5A
 //! kinds:  0 a record · 1 a record that ends a commit    content: as `selvedge::store::record` seals it
 //!         2 a lease    content: replica id (16) · identity of the file (u64, little-endian) · checksum of both (4)
+//!         3 a checkpoint, in front of the records of its commit    content: as `selvedge::store::Checkpoint` seals it
 //! ```
 //! Always holds: decoding is total, and a frame is only read at its own offset. Not here: files (`log`).
 
 use selvedge::codec::{DecodeError, DecodeErrorKind, Reader, checksum, put_str};
+use selvedge::store::{Checkpoint, record};
 use selvedge::{DocName, ReplicaId};
 
 /// Length of what stands in front of a frame's content, in bytes.
@@ -33,10 +35,11 @@ pub(super) enum Kind {
     Record,
     LastRecord,
     Lease,
+    Checkpoint,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Record, Self::LastRecord, Self::Lease];
+    const ALL: [Self; 4] = [Self::Record, Self::LastRecord, Self::Lease, Self::Checkpoint];
 }
 
 /// Whose changes a file takes: a replica id, good only in the file with this identity.
@@ -109,6 +112,20 @@ pub(super) fn put_frame(out: &mut Vec<u8>, offset: u64, kind: Kind, content: &[u
     out.extend_from_slice(&sum);
     out.extend_from_slice(content);
     out.extend_from_slice(&END_MARK);
+}
+
+/// The whole log of `doc` with these records, each a commit, from number 0 on.
+pub(super) fn log_of<'a>(doc: &DocName, points: &[Checkpoint], records: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = header(doc);
+    for point in points {
+        let offset = out.len() as u64;
+        put_frame(&mut out, offset, Kind::Checkpoint, &point.seal(doc));
+    }
+    for (index, content) in (0..).zip(records) {
+        let (offset, sealed) = (out.len() as u64, record::seal(doc, index, content));
+        put_frame(&mut out, offset, Kind::LastRecord, &sealed);
+    }
+    out
 }
 
 /// Reads a frame's head at its offset: kind and length of the content; `None` if it is damaged.

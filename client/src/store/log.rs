@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use selvedge::DocName;
-use selvedge::store::{StoreError, record};
+use selvedge::store::{Append, StoreError, record};
 
 use super::frame::{self, Kind, Lease, MAX_CONTENT, MAX_HEADER};
 use super::walk::{Frame, Walk};
@@ -38,15 +38,7 @@ pub(super) struct Tail {
 impl LogFile {
     /// Makes the log of `doc`: it appears whole or not at all.
     pub(super) fn create(path: &Path, doc: &DocName) -> Result<(), StoreError> {
-        let partial = path.with_extension("new");
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&partial)?;
-            file.write_all(&frame::header(doc))?;
-            file.sync_all()?;
-            std::fs::rename(&partial, path)?;
-            sync_folder(path)
-        };
-        write().map_err(|source| io_error(path, source))
+        write_whole(path, &frame::header(doc))
     }
 
     /// Opens the log of `doc`, reads it through once and cuts off what an unfinished append left.
@@ -81,15 +73,17 @@ impl LogFile {
         self.tail
     }
 
-    /// What tells this file from a copy of it; 0 where the system has nothing of the kind.
+    /// What tells this file from a copy of it: its number in the file system, which another file system may use as well,
+    /// and the time when it was made, which no copy shares. What the system does not tell counts as 0.
     pub(super) fn identity(&self) -> Result<u64, StoreError> {
+        let metadata = self.file.metadata().map_err(|source| io_error(&self.path, source))?;
+        let made = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let made_ns = made.map_or(0, |since| since.as_nanos() as u64);
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            Ok(self.file.metadata().map_err(|source| io_error(&self.path, source))?.ino())
-        }
+        let number = std::os::unix::fs::MetadataExt::ino(&metadata);
         #[cfg(not(unix))]
-        Ok(0)
+        let number = 0u64;
+        Ok(number.rotate_left(32) ^ made_ns)
     }
 
     /// Reads every record from index `from` on. Every byte of the file is checked.
@@ -103,6 +97,8 @@ impl LogFile {
                     tail = Tail { end: walk.at(), lease: Some(lease), ..tail };
                     continue;
                 }
+                // Part of the commit of the records behind it.
+                Frame::Checkpoint => continue,
                 Frame::Record { content, ends_commit } => (content, ends_commit),
             };
             if index >= from {
@@ -138,10 +134,13 @@ impl LogFile {
     }
 
     /// Appends records as one commit; not durable before `sync`.
-    pub(super) fn write_records(&mut self, records: &[&[u8]]) -> Result<(), StoreError> {
+    pub(super) fn write_records(&mut self, records: &[&Append]) -> Result<(), StoreError> {
         let (mut out, mut index) = (Vec::new(), self.tail.next_index);
-        for (i, content) in records.iter().enumerate() {
-            let sealed = record::seal(&self.doc, index, content);
+        for point in records.iter().flat_map(|record| &record.checkpoints) {
+            self.put_frame(&mut out, Kind::Checkpoint, &point.seal(&self.doc))?;
+        }
+        for (i, record) in records.iter().enumerate() {
+            let sealed = record::seal(&self.doc, index, &record.bytes);
             let kind = if i + 1 == records.len() { Kind::LastRecord } else { Kind::Record };
             self.put_frame(&mut out, kind, &sealed)?;
             index += 1;
@@ -191,6 +190,19 @@ impl LogFile {
         let undone = self.file.set_len(tail.end).and_then(|()| self.file.sync_data());
         self.broken |= undone.is_err();
     }
+}
+
+/// Writes a file that appears whole or not at all, durably.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let partial = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)?;
+        sync_folder(path)
+    };
+    write().map_err(|source| io_error(path, source))
 }
 
 /// The document whose log is at `path`, and whether it has any record.

@@ -8,7 +8,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use selvedge::DocName;
-use selvedge::store::{StoreError, record};
+use selvedge::store::{Checkpoint, StoreError, record};
 
 use super::frame::{self, END_MARK, FRAME_HEAD, Kind, Lease};
 use super::log::io_error;
@@ -19,6 +19,7 @@ const SECTOR: u64 = 512;
 /// A frame, checked.
 pub(super) enum Frame {
     Lease(Lease),
+    Checkpoint,
     Record { content: Vec<u8>, ends_commit: bool },
 }
 
@@ -67,6 +68,7 @@ impl<'a> Walk<'a> {
         let (content, end_mark) = bytes.split_at(content_len);
         let read = match kind {
             Kind::Lease => Lease::decode(content).map(Frame::Lease).map_err(|error| error.to_string()),
+            Kind::Checkpoint => Checkpoint::open(self.doc, content).map(|_| Frame::Checkpoint),
             Kind::Record | Kind::LastRecord => {
                 let ends_commit = kind == Kind::LastRecord;
                 let opened = record::open(self.doc, index, content);

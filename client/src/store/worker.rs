@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use selvedge::store::{Append, Store, StoreError};
+use selvedge::store::{Append, Record, Salvage, Store, StoreError};
 use selvedge::sync::Token;
 use selvedge::{DocName, ReplicaId};
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,6 +22,8 @@ const COMMIT_BYTES: usize = 4 << 20;
 pub(crate) enum Stored {
     /// `Worker::append` is done.
     Appended { token: Token, bytes: usize, result: Result<(), Arc<StoreError>> },
+    /// `Worker::repair` is done.
+    Repaired { doc: DocName, result: Result<(), Arc<StoreError>> },
     /// `Worker::load` is done.
     Loaded { doc: DocName, result: Result<Loaded, Arc<StoreError>> },
 }
@@ -30,13 +32,16 @@ pub(crate) enum Stored {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) replica: ReplicaId,
-    /// Records, oldest first.
-    pub(crate) records: Vec<Vec<u8>>,
+    /// Its records, oldest first, and which of them are damaged.
+    pub(crate) found: Salvage,
+    /// What is damaged, by file and record, if anything is: nothing is written until `repair`.
+    pub(crate) problem: Option<Arc<StoreError>>,
 }
 
 enum Job {
     Append { token: Token, record: Append },
     Load { doc: DocName, fresh: ReplicaId },
+    Repair { doc: DocName, records: Vec<Record>, replica: ReplicaId },
 }
 
 /// The thread. Dropped, it finishes what it was given and ends.
@@ -68,6 +73,11 @@ impl Worker {
         self.give(Job::Load { doc, fresh });
     }
 
+    /// Rewrites a damaged document with these records in the place of the damaged ones; `replica` writes it from then on.
+    pub(crate) fn repair(&self, doc: DocName, records: Vec<Record>, replica: ReplicaId) {
+        self.give(Job::Repair { doc, records, replica });
+    }
+
     fn give(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // The thread lives until `jobs` is dropped; were it gone, the completion would be missing, never wrong.
@@ -92,6 +102,10 @@ fn run(mut store: FileStore, inbox: &mpsc::Receiver<Job>, done: &UnboundedSender
             Job::Load { doc, fresh } => {
                 let result = load(&mut store, &doc, fresh).map_err(Arc::new);
                 let _ = done.send(Stored::Loaded { doc, result });
+            }
+            Job::Repair { doc, records, replica } => {
+                let repaired = store.repair(&doc, &records).and_then(|()| store.lease(&doc, || replica));
+                let _ = done.send(Stored::Repaired { doc, result: repaired.map(drop).map_err(Arc::new) });
             }
             Job::Append { token, record } => {
                 let mut bytes = record.bytes.len();
@@ -130,8 +144,22 @@ fn commit(store: &mut FileStore, tokens: &[(Token, usize)], records: &[Append], 
 }
 
 fn load(store: &mut FileStore, doc: &DocName, fresh: ReplicaId) -> Result<Loaded, StoreError> {
-    let records = store.read(doc, 0)?.into_iter().map(|record| record.bytes).collect();
-    Ok(Loaded { replica: store.lease(doc, || fresh)?, records })
+    let problem = match store.read(doc, 0) {
+        Ok(records) => {
+            let found = Salvage { records, ..Salvage::default() };
+            return Ok(Loaded { replica: store.lease(doc, || fresh)?, found, problem: None });
+        }
+        Err(error @ StoreError::Corrupt { .. }) => error,
+        Err(other) => return Err(other),
+    };
+    let found = store.salvage(doc)?;
+    if found.damaged.is_empty() {
+        // Not a record is damaged, but what lies between them.
+        store.repair(doc, &[])?;
+        return Ok(Loaded { replica: store.lease(doc, || fresh)?, found, problem: None });
+    }
+    // The file stays as it is; what is written meanwhile is written as nobody wrote before.
+    Ok(Loaded { replica: fresh, found, problem: Some(Arc::new(problem)) })
 }
 
 #[cfg(test)]
@@ -145,7 +173,7 @@ mod tests {
         let (done, mut completions) = tokio::sync::mpsc::unbounded_channel();
         let worker = Worker::start(folder.path().into(), done.clone()).unwrap();
         for i in 0..100u8 {
-            worker.append(Token(u64::from(i)), Append { doc: doc.clone(), bytes: vec![i] });
+            worker.append(Token(u64::from(i)), Append { doc: doc.clone(), bytes: vec![i], checkpoints: Vec::new() });
         }
         worker.load(doc.clone(), ReplicaId::from(1));
         drop(worker);
@@ -154,7 +182,7 @@ mod tests {
             assert!(matches!(stored, Some(Stored::Appended { token: Token(t), result: Ok(()), .. }) if t == i));
         }
         let Some(Stored::Loaded { result: Ok(loaded), .. }) = completions.blocking_recv() else { panic!("not loaded") };
-        assert_eq!((loaded.replica, loaded.records.len()), (ReplicaId::from(1), 100));
+        assert_eq!((loaded.replica, loaded.found.records.len()), (ReplicaId::from(1), 100));
         assert!(Worker::start(folder.path().into(), done).is_ok(), "the lock outlived the worker");
     }
 
@@ -166,7 +194,7 @@ mod tests {
         std::fs::write(folder.path().join(hash + ".log"), b"nothing of ours").unwrap();
         let mut store = FileStore::open(folder.path()).unwrap();
         let (done, mut completions) = tokio::sync::mpsc::unbounded_channel();
-        let records = [bad, good].map(|doc| Append { doc, bytes: vec![1] });
+        let records = [bad, good].map(|doc| Append { doc, bytes: vec![1], checkpoints: Vec::new() });
         commit(&mut store, &[(Token(0), 1), (Token(1), 1)], &records, &done);
         let results = [completions.blocking_recv(), completions.blocking_recv()];
         assert!(matches!(&results[0], Some(Stored::Appended { token: Token(0), result: Err(_), .. })));

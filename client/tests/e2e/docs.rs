@@ -102,7 +102,14 @@ fn every_example_of_the_page_prints_what_it_says() {
 fn the_page_has_every_example_of_the_help() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let mut count = 0;
-    for help in [&["--help"][..], &["help", "edit"], &["help", "cat"], &["help", "watch"], &["help", "replay"]] {
+    for help in [
+        &["--help"][..],
+        &["help", "edit"],
+        &["help", "cat"],
+        &["help", "watch"],
+        &["help", "replay"],
+        &["help", "verify"],
+    ] {
         let text = run_ok(help);
         for example in text.lines().filter_map(|line| line.strip_prefix("  selvedge ")) {
             // A comment explains; the page may say it otherwise. Only the page runs in the background or counts.

@@ -7,6 +7,7 @@
 
 mod cli;
 mod commands;
+mod damage;
 mod docs;
 mod durable;
 mod native;

@@ -3,6 +3,7 @@
 //! Always holds: `append` either fails and changes nothing, or adds every change that can be added; what arrived before
 //! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
 
+mod compare;
 mod cut;
 
 use std::collections::VecDeque;

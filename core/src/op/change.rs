@@ -250,7 +250,10 @@ impl LogHead {
     }
 
     /// How many operations a change holds, read without its log.
-    pub(crate) fn peek_ops(change: &[u8]) -> Result<u64, DecodeError> {
+    ///
+    /// # Errors
+    /// If its first fields are malformed.
+    pub fn peek_ops(change: &[u8]) -> Result<u64, DecodeError> {
         read_start(&mut Reader::new(change)).map(|(_, ops)| ops)
     }
 }

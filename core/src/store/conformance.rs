@@ -6,11 +6,14 @@
 
 use serde::Deserialize;
 
-use super::{Append, Store, StoreError};
+use super::{Append, Record, Store, StoreError};
 use crate::id::DocName;
 
 /// The cases: a list of `{name, steps}`; the steps are those of `Step`, named by `do`.
 pub const CASES: &str = include_str!("cases.json");
+
+/// The cases about damage that is mended in place; the browser's store, from which everything is fetched anew, has none.
+pub const REPAIR_CASES: &str = include_str!("repair.json");
 
 /// What the suite needs of a store beyond the trait.
 pub trait Harness {
@@ -42,14 +45,14 @@ pub trait Harness {
     fn set_failing(&mut self, store: &mut Self::Store, failing: bool);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Step {
     /// One commit.
@@ -86,10 +89,32 @@ enum Step {
         doc: Text,
         index: u64,
     },
+    /// What can be read, and which records cannot; those are set aside.
+    Salvage {
+        doc: Text,
+        expect: Vec<(u64, Bytes)>,
+        damaged: Vec<u64>,
+    },
+    /// Records in the place of damaged ones.
+    Repair {
+        doc: Text,
+        records: Vec<(u64, Bytes)>,
+    },
+    /// The same, where one that is whole would be replaced, or on a medium that fails.
+    RepairFails {
+        doc: Text,
+        records: Vec<(u64, Bytes)>,
+        #[serde(default)]
+        failing: bool,
+    },
+    /// How many records were set aside and are kept, at least.
+    SetAside {
+        expect: u64,
+    },
 }
 
 /// A text, or a short one repeated.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Text {
     Plain(String),
@@ -97,7 +122,7 @@ enum Text {
 }
 
 /// Bytes in hexadecimal, or a few repeated.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Bytes {
     Plain(String),
@@ -109,7 +134,8 @@ enum Bytes {
 /// # Errors
 /// The first case and step that went wrong, and how.
 pub fn run<H: Harness>(harness: &mut H) -> Result<usize, String> {
-    let cases: Vec<Case> = serde_json::from_str(CASES).map_err(|error| format!("cases.json: {error}"))?;
+    let read = |cases| serde_json::from_str::<Vec<Case>>(cases).map_err(|error| error.to_string());
+    let cases = [read(CASES)?, read(REPAIR_CASES)?].concat();
     for case in &cases {
         let mut store = harness.create();
         for (number, step) in case.steps.iter().enumerate() {
@@ -134,10 +160,7 @@ fn perform<H: Harness>(harness: &mut H, mut store: H::Store, step: &Step) -> Res
         }
         Step::Read { doc, from, expect } => {
             let found = store.read(&doc.name()?, *from).map_err(failed)?;
-            let found: Vec<_> = found.into_iter().map(|record| (record.index, record.bytes)).collect();
-            let expect: Result<Vec<_>, String> =
-                expect.iter().map(|(index, bytes)| Ok((*index, bytes.decode()?))).collect();
-            same("records", found, expect?)?;
+            same("records", found, numbered(expect)?)?;
         }
         Step::ReadFails { doc, names } => match store.read(&doc.name()?, 0) {
             Ok(records) => return Err(format!("{} records were read", records.len())),
@@ -159,12 +182,39 @@ fn perform<H: Harness>(harness: &mut H, mut store: H::Store, step: &Step) -> Res
         Step::Crash => return harness.crash(store).map_err(failed),
         Step::Damage { doc, index } => return Ok(harness.damage(store, &doc.name()?, *index)),
         Step::Lose { doc, index } => return Ok(harness.lose(store, &doc.name()?, *index)),
+        Step::Salvage { doc, expect, damaged } => {
+            let found = store.salvage(&doc.name()?).map_err(failed)?;
+            same("records", found.records, numbered(expect)?)?;
+            same("damage", found.damaged.iter().map(|damage| damage.index).collect(), damaged.clone())?;
+        }
+        Step::Repair { doc, records } => store.repair(&doc.name()?, &numbered(records)?).map_err(failed)?,
+        Step::RepairFails { doc, records, failing } => {
+            harness.set_failing(&mut store, *failing);
+            let result = store.repair(&doc.name()?, &numbered(records)?);
+            harness.set_failing(&mut store, false);
+            if result.is_ok() {
+                return Err("the repair succeeded".to_owned());
+            }
+        }
+        Step::SetAside { expect } => {
+            let kept = store.set_aside().map_err(failed)?;
+            if kept < *expect {
+                return Err(format!("{kept} records are kept aside instead of {expect}"));
+            }
+        }
     }
     Ok(store)
 }
 
 fn appends(records: &[(Text, Bytes)]) -> Result<Vec<Append>, String> {
-    records.iter().map(|(doc, bytes)| Ok(Append { doc: doc.name()?, bytes: bytes.decode()? })).collect()
+    records
+        .iter()
+        .map(|(doc, bytes)| Ok(Append { doc: doc.name()?, bytes: bytes.decode()?, checkpoints: Vec::new() }))
+        .collect()
+}
+
+fn numbered(records: &[(u64, Bytes)]) -> Result<Vec<Record>, String> {
+    records.iter().map(|(index, bytes)| Ok(Record { index: *index, bytes: bytes.decode()? })).collect()
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expect: T) -> Result<(), String> {
@@ -248,7 +298,7 @@ mod tests {
             self.0.append(records)
         }
 
-        fn read(&mut self, doc: &DocName, from: u64) -> Result<Vec<super::super::Record>, StoreError> {
+        fn read(&mut self, doc: &DocName, from: u64) -> Result<Vec<Record>, StoreError> {
             self.0.read(doc, from).map(|mut records| {
                 records.pop();
                 records
@@ -257,6 +307,18 @@ mod tests {
 
         fn documents(&mut self) -> Result<Vec<DocName>, StoreError> {
             self.0.documents()
+        }
+
+        fn salvage(&mut self, doc: &DocName) -> Result<super::super::Salvage, StoreError> {
+            self.0.salvage(doc)
+        }
+
+        fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError> {
+            self.0.repair(doc, records)
+        }
+
+        fn set_aside(&mut self) -> Result<u64, StoreError> {
+            self.0.set_aside()
         }
     }
 

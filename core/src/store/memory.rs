@@ -6,8 +6,8 @@
 use crate::ordered::OrdMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Append, Record, Store, StoreError, record};
-use crate::id::DocName;
+use super::{Append, Checkpoint, Damage, Record, Salvage, Store, StoreError, not_damaged, record};
+use crate::id::{DocName, ReplicaId};
 
 /// A store in memory. Cheap to clone; clones share their records.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Medium {
     documents: Documents,
+    checkpoints: OrdMap<(DocName, ReplicaId), Vec<u8>>,
+    /// Damaged records, by document and number.
+    aside: OrdMap<(DocName, u64), Vec<u8>>,
     full: bool,
 }
 
@@ -56,6 +59,9 @@ impl Store for MemoryStore {
         for append in records {
             let log = medium.documents.entry(append.doc.clone()).or_default();
             log.push(record::seal(&append.doc, log.len() as u64, &append.bytes));
+            for checkpoint in &append.checkpoints {
+                medium.checkpoints.insert((append.doc.clone(), checkpoint.replica), checkpoint.seal(&append.doc));
+            }
         }
         Ok(())
     }
@@ -73,5 +79,46 @@ impl Store for MemoryStore {
 
     fn documents(&mut self) -> Result<Vec<DocName>, StoreError> {
         Ok(self.lock().documents.iter().filter(|(_, log)| !log.is_empty()).map(|(doc, _)| doc.clone()).collect())
+    }
+
+    fn salvage(&mut self, doc: &DocName) -> Result<Salvage, StoreError> {
+        let mut guard = self.lock();
+        let medium = &mut *guard;
+        let mut found = Salvage::default();
+        for (index, stored) in (0..).zip(medium.documents.get(doc).map_or(&[][..], Vec::as_slice)) {
+            match record::open(doc, index, stored) {
+                Ok(content) => found.records.push(Record { index, bytes: content.to_vec() }),
+                Err(problem) => {
+                    medium.aside.insert((doc.clone(), index), stored.clone());
+                    found.damaged.push(Damage { index, problem });
+                }
+            }
+        }
+        let of_doc = medium.checkpoints.iter().filter(|((other, _), _)| other == doc);
+        found.checkpoints = of_doc.filter_map(|(_, stored)| Checkpoint::open(doc, stored).ok()).collect();
+        Ok(found)
+    }
+
+    fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError> {
+        let mut medium = self.lock();
+        if medium.full {
+            return Err(StoreError::Full { file: NAME.to_owned() });
+        }
+        let log = medium.documents.entry(doc.clone()).or_default();
+        let is_damaged = |record: &&Record| {
+            let stored = log.get(record.index as usize);
+            stored.is_some_and(|stored| record::open(doc, record.index, stored).is_err())
+        };
+        if let Some(whole) = records.iter().find(|record| !is_damaged(record)) {
+            return Err(not_damaged(NAME, doc, whole.index));
+        }
+        for Record { index, bytes } in records {
+            log[*index as usize] = record::seal(doc, *index, bytes);
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self) -> Result<u64, StoreError> {
+        Ok(self.lock().aside.iter().count() as u64)
     }
 }

@@ -182,6 +182,15 @@ pub enum Effect {
         /// The changes.
         batch: Batch,
     },
+    /// Changes for a document that is damaged here (`Input::Damaged`), as a peer sent them: verify them before they count.
+    Salvaged {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+        /// The changes, not even parsed.
+        batch: Batch,
+    },
     /// A remote peer acknowledged changes; the version is cumulative per level and names only what moved.
     Acked {
         /// The document.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod compare;
+mod damage;
 mod fetch;
 mod flush;
 mod greet;
@@ -17,7 +18,7 @@ mod wake;
 use std::collections::VecDeque;
 
 use super::conn::Conn;
-use super::room::Room;
+use super::room::{Damage, Room};
 use super::timers::{Owner, Timers};
 use super::{Config, ConnId, Effect, Input, SyncStatus, Token};
 use crate::id::DocName;
@@ -81,6 +82,10 @@ impl Engine {
             Input::Received { conn, bytes } => self.received(conn, &bytes),
             Input::Authenticated { conn, grant } => self.authenticated(conn, grant),
             Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
+            Input::Damaged { doc, state, missing, reason } => {
+                self.opened_damaged(doc, state, Damage { missing, reason })
+            }
+            Input::Refuse { conn, doc, code, text } => self.refuse_for_driver(conn, &doc, code, &text),
             Input::OpenFailed { doc, reason } => self.open_failed(&doc, &reason),
             Input::Closed { doc } => self.closed(&doc),
             Input::Prioritize { doc, priority } => self.prioritize(&doc, priority),

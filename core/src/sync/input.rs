@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DocName, ReplicaId};
+use crate::id::{DocName, ReplicaId, VersionVector};
 use crate::op::{Batch, LogState};
 
-use super::effect::CloseCode;
+use super::effect::{CloseCode, RefuseCode};
 
 /// A transport connection, numbered by the driver; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,7 +157,31 @@ pub enum Input {
         /// Who sends presence from here: this replica's id.
         presence_owner: Option<ReplicaId>,
     },
-    /// `Effect::Open` failed.
+    /// Answers `Effect::Open` for a document of which stored changes are damaged. What stands without them is here; peers
+    /// that have some of the missing ones are let in and what they send comes as `Effect::Salvaged`, others are refused.
+    /// `Opened` follows when the document is whole again, or `OpenFailed`.
+    Damaged {
+        /// The document.
+        doc: DocName,
+        /// What there is of it without the damaged changes.
+        state: DocState,
+        /// Where the logs end of which changes are missing.
+        missing: VersionVector,
+        /// What is damaged, told to the peers that cannot help.
+        reason: String,
+    },
+    /// The driver will not sync a document with a peer, and says why.
+    Refuse {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+        /// Why.
+        code: RefuseCode,
+        /// For people.
+        text: String,
+    },
+    /// `Effect::Open` failed, or a damaged document could not be repaired.
     OpenFailed {
         /// The document.
         doc: DocName,

@@ -5,6 +5,7 @@
 
 mod accept;
 mod ack;
+mod damage;
 mod digest;
 mod gossip;
 mod outbox;
@@ -25,6 +26,7 @@ use crate::ordered::{OrdMap, OrdSet};
 
 pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;
+pub(crate) use damage::Damage;
 pub(crate) use digest::{Compared, DigestSaid, Summary};
 pub(crate) use outbox::{Piece, interleave, to_batch};
 pub(crate) use persist::Keeper;
@@ -75,6 +77,8 @@ pub(crate) struct Room {
     /// Accepted from others since the last flush.
     pub(crate) fresh: Vec<Arc<Piece>>,
     pub(crate) idle_since_ms: Option<u64>,
+    /// Stored changes are damaged: the logs stand still until the document is whole again.
+    pub(crate) damage: Option<Damage>,
     logs: OrdMap<ReplicaId, Log>,
     version: VersionVector,
     ops: u64,
@@ -106,6 +110,7 @@ impl Room {
             keeper: Keeper::new(version.clone()),
             fresh: Vec::new(),
             idle_since_ms: None,
+            damage: None,
             ops: version.ops(),
             status: status::Told::new(version.clone()),
             logs,

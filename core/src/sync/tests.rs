@@ -1,6 +1,7 @@
 //! Tests that speak the protocol by hand: what an honest engine never sends.
 
 mod access;
+mod damage;
 mod gossip;
 mod hostile;
 mod wire;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use selvedge::DocName;
 use selvedge::merkle::{Follower, StateDigest, Wish};
-use selvedge::store::{Record, StoreError};
+use selvedge::store::{Salvage, StoreError};
 use selvedge::sync::{ConnId, Input};
 use tokio::time::Instant;
 
@@ -142,10 +142,11 @@ impl Hub {
     }
 
     /// The records of a document that is not open: only its digest is kept of them.
-    pub(super) fn digest_records(&self, doc: DocName, records: Result<Vec<Record>, StoreError>) {
+    /// Of a damaged document what stands counts: it differs from a peer's, so it is fetched, and mended.
+    pub(super) fn digest_records(&self, doc: DocName, found: Result<Salvage, StoreError>) {
         let (file, loaded) = (self.store_name.clone(), self.loaded.clone());
         tokio::task::spawn_blocking(move || {
-            let room = records.and_then(|records| Room::from_records(&file, &doc, records));
+            let room = found.and_then(|found| Room::from_salvage(&file, &doc, found));
             // The hub is gone only when the relay ends.
             let _ = loaded.send(Loaded::Digest(doc, room.map(|mut room| room.state().digest())));
         });

@@ -9,6 +9,7 @@ mod cat;
 mod edit;
 mod replay;
 mod session;
+mod verify;
 mod watch;
 
 use std::io::Write;
@@ -55,5 +56,6 @@ async fn run(args: Args) -> Result<(), session::Failure> {
         Command::Cat(args) => cat::run(args).await,
         Command::Watch(args) => watch::run(args).await,
         Command::Edit(args) => edit::run(args).await,
+        Command::Verify(args) => verify::run(&args),
     }
 }

@@ -113,7 +113,7 @@ impl Engine {
 
     fn trouble(&mut self, id: ConnId, channel: u32, doc: &DocName, trouble: &Trouble) {
         match trouble {
-            Trouble::Fork => self.fork(id, channel, doc),
+            Trouble::Fork => self.fork(id, channel, doc, None),
             Trouble::Stuck => {
                 let text = format!("changes of document {doc} keep coming without what they depend on");
                 self.close(id, CloseCode::InvalidChanges, &text);

@@ -20,7 +20,10 @@ impl Engine {
                 Ok(true) => {}
                 Ok(false) => wrong = Some("they do not continue what the engine knows".to_owned()),
                 Err(Fault::Invalid(error)) => wrong = Some(error.to_string()),
-                Err(Fault::Fork(replica)) => wrong = Some(format!("another change of replica {replica} is there")),
+                Err(Fault::Fork(at)) => {
+                    let (seq, replica) = (at.seq, at.replica);
+                    wrong = Some(format!("another change of replica {replica} is there at operation {seq} or before"));
+                }
             }
         }
         let read_only: Vec<ConnId> =

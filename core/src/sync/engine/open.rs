@@ -3,8 +3,8 @@
 //! Always holds: rights are looked at before anything else about the document; the dialer needs one round trip.
 
 use super::Engine;
-use crate::id::{DocName, ReplicaId, VersionVector};
-use crate::ordered::OrdMap;
+use crate::id::{DocName, OpId, ReplicaId, VersionVector};
+use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::conn::{Channel, Phase, Request};
 use crate::sync::input::DocState;
 use crate::sync::message::{Difference, Message, Open, Opened};
@@ -26,23 +26,37 @@ impl Engine {
         let fetched = self.fetches.contains_key(&doc);
         if let Some(room) = self.room(&doc) {
             room.owner = owner.or(room.owner);
+            if room.damage.is_some() {
+                room.mend(state);
+                self.spread(&doc);
+            }
             return;
         }
-        let mut room = Room::new(state, asked.is_none() && !fetched, owner);
+        let room = Room::new(state, asked.is_none() && !fetched, owner);
+        self.enter(&doc, room, asked);
+    }
+
+    /// A room is here: for whoever asked for it, and for all that may want it.
+    pub(super) fn enter(&mut self, doc: &DocName, mut room: Room, asked: Option<OrdSet<ConnId>>) {
         if !room.app {
             room.idle_since_ms = Some(self.now_ms);
-            self.wake_room_by(&doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
+            self.wake_room_by(doc, self.now_ms.saturating_add(self.config.limits.idle_timeout_ms));
         }
         self.rooms.insert(doc.clone(), room);
         self.dirty_rooms.insert(doc.clone());
         for id in asked.into_iter().flatten() {
-            self.admit_asked(id, &doc);
+            self.admit_asked(id, doc);
         }
+        self.spread(doc);
+    }
+
+    /// Asks the peers that we dialed for a document, and offers it to those that were refused it.
+    fn spread(&mut self, doc: &DocName) {
         let ready = self.conns.iter().filter(|(_, conn)| conn.phase == Phase::Ready);
-        let ready: Vec<_> = ready.map(|(id, conn)| (*id, conn.role, conn.unserved.contains(&doc))).collect();
+        let ready: Vec<_> = ready.map(|(id, conn)| (*id, conn.role, conn.unserved.contains(doc))).collect();
         for (id, role, offer) in ready {
             match role {
-                Role::Dialer => self.ask(id, &doc),
+                Role::Dialer => self.ask(id, doc),
                 Role::Acceptor if offer => self.offer(id, doc.clone()),
                 Role::Acceptor => {}
             }
@@ -50,6 +64,7 @@ impl Engine {
     }
 
     pub(super) fn open_failed(&mut self, doc: &DocName, reason: &str) {
+        self.give_up_damaged(doc, reason);
         for id in self.asked.remove(doc).into_iter().flatten() {
             if let Some(number) = self.conns.get(&id).and_then(|conn| conn.by_doc.get(doc)).copied() {
                 self.refuse(id, number, RefuseCode::Unreadable, reason);
@@ -156,10 +171,13 @@ impl Engine {
         if taken || (request.owner.is_some() && request.owner == room.owner) {
             return self.refuse(id, number, RefuseCode::Forbidden, "this replica's presence belongs to somebody else");
         }
+        if let Some(reason) = room.cannot_help(&request.has.version, rights) {
+            return self.refuse(id, number, RefuseCode::Unreadable, &reason);
+        }
         let same_version = request.has.version == *room.version();
         let same = same_version && request.has.fingerprint == room.summary().fingerprint;
         if same_version && !same {
-            return self.fork(id, number, doc);
+            return self.fork(id, number, doc, None);
         }
         self.admit(id, doc, &request, rights, user, same);
     }
@@ -241,7 +259,7 @@ impl Engine {
         let (received, stored, app) = (room.own_part(&has), room.own_part(&durable), room.app);
         room.add_sub(id, sub, gossip);
         if opened.state.as_ref().is_some_and(|other| equal_ends && other.fingerprint != summary.fingerprint) {
-            self.fork(id, opened.channel, &doc);
+            self.fork(id, opened.channel, &doc, None);
             return Ok(());
         }
         if app && remote {
@@ -270,11 +288,15 @@ impl Engine {
         }
     }
 
-    /// Two contents for one version: both sides are told, and exchange nothing more.
-    pub(super) fn fork(&mut self, id: ConnId, number: u32, doc: &DocName) {
-        let text = "the two copies have the same version and different content: a replica id was used twice";
-        self.refuse(id, number, RefuseCode::Fork, text);
-        self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Fork, text: text.to_owned() });
+    /// Two contents for one version, or for what was found to differ: both sides are told, and exchange nothing more.
+    pub(super) fn fork(&mut self, id: ConnId, number: u32, doc: &DocName, at: Option<OpId>) {
+        let what = match at {
+            Some(OpId { replica, seq }) => format!("differ at operation {seq} of replica {replica} or before"),
+            None => "have the same version and different content".to_owned(),
+        };
+        let text = format!("the two copies {what}: a replica id was used twice");
+        self.refuse(id, number, RefuseCode::Fork, &text);
+        self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Fork, text });
     }
 }
 

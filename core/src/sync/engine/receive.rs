@@ -153,6 +153,9 @@ impl Engine {
         if frames.is_empty() {
             return Err("a message of changes without a change".to_owned().into());
         }
+        if self.salvaged(id, doc, replica, first, frames) {
+            return Ok(());
+        }
         let Some(room) = self.room(doc) else { return Ok(()) };
         for (whose, fault) in room.receive(id, replica, first, frames) {
             self.fault(whose, doc, fault);
@@ -167,9 +170,9 @@ impl Engine {
                 let text = format!("changes of document {doc}: {error}");
                 self.close(id, CloseCode::InvalidChanges, &text);
             }
-            Fault::Fork(_) => {
+            Fault::Fork(at) => {
                 if let Some(number) = self.conns.get(&id).and_then(|conn| conn.by_doc.get(doc)).copied() {
-                    self.fork(id, number, doc);
+                    self.fork(id, number, doc, Some(at));
                 }
             }
         }

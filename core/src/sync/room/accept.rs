@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::outbox::Piece;
 use super::{Log, Room};
 use crate::codec::{DecodeError, DecodeErrorKind};
-use crate::id::ReplicaId;
+use crate::id::{OpId, ReplicaId};
 use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
 use crate::ordered::{OrdMap, OrdSet};
 use crate::sync::input::ConnId;
@@ -21,8 +21,8 @@ const MAX_HELD_BYTES: usize = 32 << 20;
 pub(crate) enum Fault {
     /// They do not parse, or do not fit the log that they continue.
     Invalid(DecodeError),
-    /// They continue another content than ours of this replica's log.
-    Fork(ReplicaId),
+    /// They continue another content than ours of a log; it differs at this operation, or before.
+    Fork(OpId),
 }
 
 impl From<DecodeError> for Fault {
@@ -370,7 +370,7 @@ impl Room {
             }
             match self.logs.get(&dep.replica) {
                 Some(log) if log.head.end == dep.end && log.digest[..16] != dep.digest => {
-                    return Err(Fault::Fork(dep.replica));
+                    return Err(Fault::Fork(OpId { replica: dep.replica, seq: dep.end - 1 }));
                 }
                 Some(log) if log.head.end >= dep.end => {}
                 _ => return Ok(Some(Wait { on: dep.replica, end: dep.end })),
@@ -392,7 +392,8 @@ fn skip_known(log: &Log, replica: ReplicaId, first: u64, frames: &[u8]) -> Resul
         seq = seq.saturating_add(LogHead::peek_ops(change?)?);
     }
     // A change that ends elsewhere than ours is another change.
-    if seq > log.head.end { Err(Fault::Fork(replica)) } else { Ok(Some(iter.offset())) }
+    let end = log.head.end;
+    if seq > end { Err(Fault::Fork(OpId { replica, seq: end - 1 })) } else { Ok(Some(iter.offset())) }
 }
 
 /// Where changes end that are all known, or wait: at most at our own end.
