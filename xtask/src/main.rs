@@ -1,7 +1,7 @@
 //! `cargo xtask`: the only set-up and the only commands that a developer of Selvedge needs.
 //!
 //! This file reads the command line and hands over. It knows nothing of toolchains, folders or processes:
-//! see `setup`, `build`, `demo`, `test` and `bench` for those.
+//! see `setup`, `build`, `demo`, `test`, `simulate` and `bench` for those.
 #![allow(clippy::print_stderr, reason = "printing is what a tool is for")]
 
 mod bench;
@@ -13,6 +13,7 @@ mod proc;
 mod relay;
 mod repo;
 mod setup;
+mod simulate;
 mod test;
 
 use std::ffi::OsString;
@@ -43,6 +44,13 @@ enum Command {
     Demo(DemoArgs),
     /// Run the tests: all steps in order, or only those named.
     Test(TestArgs),
+    /// Simulate devices, disks and connections on which everything goes wrong; --help tells the arguments.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// Arguments of the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Measure: runs the `benches/` workspace with the arguments given.
     Bench {
         /// Arguments of the bench program.
@@ -106,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) if args.check => demo::check(&repo, args.port, args.data),
         Command::Demo(args) => demo::serve(&repo, args.port, args.data),
         Command::Test(args) => test::run(&repo, &args.steps, args.keep_going),
+        Command::Simulate { args } => simulate::run(&repo, &args),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Env { command } => environment::print_or_run(&repo, &command),
     }
