@@ -67,12 +67,12 @@ pub fn run(scenario: &Scenario) -> Outcome {
     }
 }
 
-/// What a problem is called: its first words, without the numbers.
+/// What a problem is called: the words before its details.
 pub fn problem_name(problem: &str) -> String {
     let problem = problem.split_once(" ms: ").map_or(problem, |(_, rest)| rest);
-    let words = problem.split(|c: char| !c.is_ascii_alphanumeric());
-    let words = words.filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic()));
-    words.take(8).collect::<Vec<_>>().join("_").to_lowercase()
+    let name = problem.split(':').next().unwrap_or_default();
+    let words = name.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    words.take(12).collect::<Vec<_>>().join("_").to_lowercase()
 }
 
 /// The smallest scenario found that has the same problem, within so many tries.

@@ -2,6 +2,7 @@
 //!
 //! Always holds: an event that does not apply does nothing and is not counted.
 
+use selvedge::clock::MAX_DRIFT_MS;
 use selvedge::sync::{ConnId, Input};
 
 use super::copies::Copy;
@@ -66,6 +67,7 @@ impl World {
         what: impl FnOnce(&mut crate::script::Replica) -> Result<(), String>,
     ) {
         let doc = self.documents[usize::from(document) % self.documents.len()].clone();
+        self.note_walls();
         let wall_ms = self.wall_ms(node);
         let (kind, suspect) = (self.nodes[node].kind, self.nodes[node].suspect);
         let Some(process) = &mut self.nodes[node].process else { return };
@@ -74,10 +76,16 @@ impl World {
             Copy::Open(open) => {
                 open.doc.set_now(wall_ms);
                 let done = what(open).and_then(|()| open.follow());
-                let batch = open.doc.take_batch();
+                let (batch, time_ms) = (open.doc.take_batch(), open.doc.last_time().ms());
+                if !suspect && time_ms > self.latest_ms + 2 * MAX_DRIFT_MS {
+                    let latest_ms = self.latest_ms;
+                    self.fail(format!(
+                        "a clock ran ahead of every wall: device {node} is at {time_ms}, no wall beyond {latest_ms}"
+                    ));
+                }
                 // A history that went back may leave a log that its own writer cannot read.
                 if let Err(problem) = done.or_else(|problem| if suspect { Ok(()) } else { Err(problem) }) {
-                    self.fail(format!("device {node}, {doc}: {problem}"));
+                    self.fail(format!("a transaction or its undo went wrong: {doc} on device {node}: {problem}"));
                 }
                 batch
             }
@@ -133,7 +141,7 @@ impl World {
                 times.into_iter().for_each(|at_ms| self.plan(at_ms, Due::Arrive { link: number, end: 0 }));
                 self.put(number, 0, Packet::Fin);
                 self.gone(number, 0);
-                self.plan(self.now_ms + 10, Due::Lie { node });
+                self.plan(self.now_ms + 10, Due::Redial { node });
             }
             Cut::HalfOpen => {
                 link.lanes.iter_mut().for_each(|lane| lane.dead = true);
@@ -226,6 +234,7 @@ impl World {
     }
 
     fn set_clock(&mut self, node: usize, by_ms: i64) {
+        self.note_walls();
         self.tally.add(if by_ms > 0 { Fault::ClockForward } else { Fault::ClockBack }, 1);
         let kind = self.nodes[node].kind;
         // A browser has one clock.
@@ -279,6 +288,11 @@ impl World {
             let document = self.random.between(0, 3) as u8;
             return self.edit(node, document, |_| Ok(()));
         }
+        if lie == Lie::Unasked {
+            self.set_read_only(node, true);
+            self.after(3_000, Due::WriteUnasked { node });
+            return self.after(30_000, Due::Writable { node });
+        }
         let Some(link) = self.uplink(node).filter(|link| self.links.contains_key(link)) else { return };
         let said = &self.nodes[node].said;
         let pick = self.random.between(0, said.len().max(1) as u64) as usize;
@@ -292,13 +306,36 @@ impl World {
                 let mut damaged = before;
                 let at = self.random.between(0, 1 << 30) as u32;
                 bytes::mutate(&mut damaged, &[(self.random.id() as u8, at, self.random.id() as u8)]);
+                // Only who holds a whole log can tell that an old dependency has another digest: not simulated.
+                if wire::read(&damaged).is_some_and(|frame| frame.has_changes()) {
+                    damaged.truncate(2);
+                }
                 (Fault::HostileBytes, damaged)
             }
             Lie::Again => (Fault::OutOfPhase, before),
             Lie::Forged(which) => (Fault::ForgedMessage, wire::messages(&[self.forged(which)])),
-            Lie::Change => return,
+            Lie::Change | Lie::Unasked => return,
         };
         self.tally.add(fault, 1);
+        self.put(link, 0, Packet::Frame(bytes, Vec::new()));
+    }
+
+    /// A liar that may only read says what its engine would not: a change of its own that nobody has.
+    pub(super) fn write_unasked(&mut self, node: usize) {
+        let Some(link) = self.uplink(node).filter(|link| self.links.contains_key(link)) else { return };
+        let Some((channel, doc)) = self.nodes[node].channel.clone() else { return };
+        let at = self.documents.iter().position(|other| *other == doc).unwrap_or_default();
+        self.edit(node, at as u8, |_| Ok(()));
+        let stored = self.nodes[RELAY].disk.durable(&doc);
+        let copy = self.nodes[node].process.as_mut().and_then(|process| process.copies.get_mut(&doc));
+        let Some(copy) = copy else { return };
+        let (replica, missing) = (copy.replica(), copy.since(&stored));
+        let Some(mine) = missing.segments.into_iter().find(|segment| segment.replica == replica) else { return };
+        let names = Message::Names(vec![*replica.as_bytes()]);
+        let (log, first_seq) = (self.nodes[node].named, mine.first_seq);
+        self.nodes[node].named += 1;
+        let bytes = wire::messages(&[names, Message::Changes { channel, log, first_seq, frames: mine.frames }]);
+        self.tally.add(Fault::UnaskedChange, 1);
         self.put(link, 0, Packet::Frame(bytes, Vec::new()));
     }
 

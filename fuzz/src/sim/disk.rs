@@ -118,7 +118,7 @@ impl Disk {
     pub(super) fn crash(&self, kept: usize) {
         let mut medium = self.medium.borrow_mut();
         let synced = medium.synced;
-        let torn = synced + kept.min(medium.journal.len().saturating_sub(synced + 1));
+        let torn = synced + kept.min(medium.journal.len().saturating_sub(synced));
         medium.journal.truncate(torn);
         if torn > synced {
             medium.journal[torn - 1] ^= 0x40;

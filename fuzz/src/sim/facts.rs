@@ -77,7 +77,7 @@ impl Facts {
         if first < head.end {
             return match self.changes.get(&(log.clone(), end)) {
                 Some(known) if known.hash == hash => Ok(()),
-                _ => Err(format!("operation {first} of {:?} in {} has two contents", log.1, log.0)),
+                _ => Err(format!("one operation has two contents: {first} of {:?} in {}", log.1, log.0)),
             };
         }
         if first > head.end {
@@ -91,7 +91,7 @@ impl Facts {
             if before.hlc >= header.hlc.to_bits() && !before.flagged {
                 let (earlier, later) = (before.hlc, header.hlc.to_bits());
                 return Err(format!(
-                    "{:?} wrote operation {first} at {later}, and had seen {:?} up to {} of {earlier}",
+                    "what happened before has a later time: {:?} wrote operation {first} at {later}, and had seen {:?} up to {}, of {earlier}",
                     log.1, dep.replica, dep.end
                 ));
             }

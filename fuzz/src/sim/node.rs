@@ -84,6 +84,9 @@ pub(super) struct Node {
     pub(super) forked: BTreeSet<DocName>,
     /// Frames that it sent lately (liars use them again).
     pub(super) said: VecDeque<Vec<u8>>,
+    /// How many replicas it has named over its connection, and the last channel that it opened (liars use it).
+    pub(super) named: u32,
+    pub(super) channel: Option<(u32, DocName)>,
     /// Deadlines that came in a row without the time moving.
     pub(super) spins: u32,
 }
@@ -104,6 +107,8 @@ impl Node {
             suspect: false,
             forked: BTreeSet::new(),
             said: VecDeque::new(),
+            named: 0,
+            channel: None,
             spins: 0,
         }
     }

@@ -192,4 +192,6 @@ pub enum Lie {
     Forged(u8),
     /// A change of its own log that makes no sense.
     Change,
+    /// A change although it may only read.
+    Unasked,
 }

@@ -67,6 +67,8 @@ pub enum Fault {
     OutOfPhase,
     /// A change that no document of ours would write.
     ForgedChange,
+    /// A change of somebody who may only read.
+    UnaskedChange,
     /// A peer that speaks only versions before ours.
     PreviousVersion,
     /// A change of a peer that speaks later versions as well.

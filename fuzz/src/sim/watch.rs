@@ -149,7 +149,7 @@ impl Watch {
         let known = channel.sent[end].entry(replica).or_default();
         if first < *known {
             return Err(format!(
-                "{replica} from {first} on is sent again over one connection, up to {known} was there"
+                "changes are sent again over one connection: {replica} from {first} on, {known} was there"
             ));
         }
         *known = after;

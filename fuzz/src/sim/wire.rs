@@ -124,6 +124,12 @@ pub(super) enum Frame {
     Messages(Vec<Message>),
 }
 
+impl Frame {
+    pub(super) fn has_changes(&self) -> bool {
+        matches!(self, Self::Messages(all) if all.iter().any(|message| matches!(message, Message::Changes { .. })))
+    }
+}
+
 /// Reads a frame; `None` if it is malformed.
 pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     if let Some(rest) = bytes.strip_prefix(MAGIC) {

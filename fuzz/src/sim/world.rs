@@ -70,7 +70,12 @@ pub(super) enum Due {
         epoch: u64,
         doc: DocName,
     },
-    Lie {
+    /// A device dials whatever it is not connected to.
+    Redial {
+        node: usize,
+    },
+    /// A liar writes, although it may only read by now.
+    WriteUnasked {
         node: usize,
     },
 }
@@ -93,6 +98,10 @@ pub(super) struct World {
     pub(super) trace: blake3::Hasher,
     /// What does not hold, the first thing that was found.
     pub(super) problem: Option<String>,
+    /// The latest time that any device's clock has shown.
+    pub(super) latest_ms: u64,
+    /// The faults have stopped.
+    pub(super) is_healed: bool,
     /// All copies are equal: nothing but signs of life and digests is said from now on.
     pub(super) is_settled: bool,
 }
@@ -114,6 +123,8 @@ impl World {
             tally: Tally::default(),
             trace: blake3::Hasher::new(),
             problem: None,
+            latest_ms: 0,
+            is_healed: false,
             is_settled: false,
         };
         world.set_up(&scenario.cast);
@@ -179,6 +190,12 @@ impl World {
         (BEGIN_MS + self.now_ms).saturating_add_signed(self.nodes[node].skew_ms)
     }
 
+    /// Notes what the clocks show.
+    pub(super) fn note_walls(&mut self) {
+        let latest_ms = (0..self.nodes.len()).map(|node| self.wall_ms(node)).max();
+        self.latest_ms = self.latest_ms.max(latest_ms.unwrap_or(0));
+    }
+
     /// The time that engines are told: it never runs back, whatever the wall shows.
     pub(super) fn steady_ms(&self) -> u64 {
         BEGIN_MS + self.now_ms
@@ -225,7 +242,7 @@ impl World {
     fn wake(&mut self, node: usize) {
         self.nodes[node].spins += 1;
         if self.nodes[node].spins > MAX_SPINS {
-            self.fail(format!("the timers of device {node} spin"));
+            self.fail(format!("timers spin: device {node}"));
         }
         self.input(node, Input::Woken);
         self.drain(node);
@@ -251,7 +268,8 @@ impl World {
             Due::Start { node } => self.start(node),
             Due::Repair { node } => self.nodes[node].disk.set_health(super::disk::Health::Works),
             Due::Writable { node } => self.set_read_only(node, false),
-            Due::Lie { node } => self.dial_if_needed(node),
+            Due::Redial { node } => self.dial_if_needed(node),
+            Due::WriteUnasked { node } => self.write_unasked(node),
         }
     }
 }

@@ -4,7 +4,7 @@
 use quickcheck::{Arbitrary, Gen};
 
 use super::{Cast, Cut, Event, Harm, Lie, Point, Scenario, What};
-use crate::arbitrary::{below, one_in};
+use crate::arbitrary::{below, edit_of, frequent_kind, kind, one_in};
 use crate::script::{Edit, Plain};
 
 const MINUTE_MS: u64 = 60_000;
@@ -64,8 +64,15 @@ fn skew(g: &mut Gen) -> i64 {
 
 /// Several devices write at once, and something goes wrong.
 fn moment(g: &mut Gen, cast: &Cast, at_ms: u64, events: &mut Vec<Event>) {
+    // Half of the time all write in one container, so that they meet.
+    let focus = one_in(g, 2).then(|| (below(g, 3) as u8, if one_in(g, 2) { frequent_kind(g) } else { kind(g) }));
     for _ in 0..1 + below(g, 6) {
-        let what = application(g);
+        let what = match focus {
+            Some((document, of)) => {
+                What::Edit { document, edits: (0..1 + below(g, 3)).map(|_| edit_of(g, of)).collect() }
+            }
+            None => application(g),
+        };
         events.push(Event { at_ms: at_ms + below(g, 300) as u64, node: below(g, 256) as u8, what });
     }
     for _ in 0..below(g, 4) {
@@ -131,11 +138,12 @@ fn trouble(g: &mut Gen) -> What {
 }
 
 fn lie(g: &mut Gen) -> Lie {
-    match below(g, 8) {
+    match below(g, 9) {
         0 => Lie::Noise,
         1 => Lie::Damaged,
         2 => Lie::Again,
         3..6 => Lie::Forged(below(g, 256) as u8),
+        6 => Lie::Unasked,
         _ => Lie::Change,
     }
 }
