@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{self, Bug};
+
 /// How far ahead of our own time, in milliseconds, a remote time may lie and still advance our clock.
 pub const MAX_DRIFT_MS: u64 = 60_000;
 
@@ -98,7 +100,8 @@ impl Clock {
     /// A time for a new change: the beginning of the present second, or just after the last time if that is later.
     pub fn tick(&mut self) -> Hlc {
         let wall = Hlc::new(self.now_ms - self.now_ms % STEP_MS, 0);
-        self.last = if wall > self.last { wall } else { self.last.next().unwrap_or(self.last) };
+        let back = planted::is(Bug::ClockFollowsTheWallBack);
+        self.last = if wall > self.last || back { wall } else { self.last.next().unwrap_or(self.last) };
         self.last
     }
 
@@ -115,8 +118,8 @@ impl Clock {
             return true;
         }
         let reach = if self.now_ms == 0 { FAR_FUTURE_MS } else { self.now_ms.max(self.last.ms()) + MAX_DRIFT_MS };
-        let trusted = remote.ms() <= reach;
-        if trusted {
+        let trusted = remote.ms() <= reach || planted::is(Bug::FarFutureIsTrusted);
+        if trusted && !planted::is(Bug::RemoteTimeIgnored) {
             self.last = remote;
         }
         trusted

@@ -17,6 +17,8 @@ pub mod id;
 pub mod merkle;
 pub mod op;
 mod ordered;
+#[doc(hidden)]
+pub mod planted;
 pub mod store;
 pub mod sync;
 

@@ -9,6 +9,7 @@ const MAX_LINES: usize = 600;
 
 /// Which modules each module of core may import. What is not listed may not be imported.
 const IMPORTS: &[(&str, &[&str])] = &[
+    ("planted", &[]),
     ("ordered", &[]),
     ("id", &["ordered"]),
     ("clock", &["ordered", "id"]),
@@ -67,7 +68,8 @@ fn imports_run_one_way() {
         let rule = IMPORTS.iter().find(|(name, _)| *name == module);
         let allowed = rule.unwrap_or_else(|| panic!("{inside}: a module without a place in the import order")).1;
         for name in imported(&fs::read_to_string(&path).expect("readable")) {
-            if name != module && !allowed.contains(&name.as_str()) {
+            // Whoever is right may ask whether it is to be wrong (`planted`).
+            if name != module && name != "planted" && !allowed.contains(&name.as_str()) {
                 wrong.push(format!("{inside} imports {name}"));
             }
         }

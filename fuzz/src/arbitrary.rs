@@ -170,7 +170,7 @@ pub(crate) fn what(g: &mut Gen, of: ContainerKind) -> What {
 }
 
 /// A kind; sequences, whose merging is the hardest, are the most frequent.
-fn frequent_kind(g: &mut Gen) -> ContainerKind {
+pub(crate) fn frequent_kind(g: &mut Gen) -> ContainerKind {
     match below(g, 10) {
         0..3 => ContainerKind::List,
         3..5 => ContainerKind::Text,
@@ -370,6 +370,14 @@ impl Arbitrary for Script {
     }
 }
 
+/// An edit of the container in the root of this kind. Deleting its key there takes back what was seen in it.
+pub(crate) fn edit_of(g: &mut Gen, kind: ContainerKind) -> Edit {
+    match below(g, 8) {
+        0 => Edit { at: 1, what: What::MapDelete { key: 4 + kind.tag() } },
+        _ => Edit { at: 0, what: what(g, kind) },
+    }
+}
+
 /// Something that is written by everybody, and then three branches that know nothing of each other.
 #[derive(Clone, Debug, Serialize)]
 pub struct Branches(pub [Vec<Edit>; 4]);
@@ -377,12 +385,7 @@ pub struct Branches(pub [Vec<Edit>; 4]);
 impl Branches {
     /// Branches that edit one container of this kind.
     pub fn of(g: &mut Gen, kind: ContainerKind) -> Self {
-        // Deleting the container's own key in the root takes back what was seen in it.
-        let edit = |g: &mut Gen| match below(g, 8) {
-            0 => Edit { at: 1, what: What::MapDelete { key: 4 + kind.tag() } },
-            _ => Edit { at: 0, what: what(g, kind) },
-        };
-        let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| edit(g)).collect();
+        let edits = |g: &mut Gen| (0..1 + below(g, 8)).map(|_| edit_of(g, kind)).collect();
         Self([edits(g), edits(g), edits(g), edits(g)])
     }
 }

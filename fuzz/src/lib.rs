@@ -1,8 +1,9 @@
 //! Oracles for Selvedge: random scripts over several replicas, a naive specification that they must agree with, views
-//! rebuilt from patches, forged histories, and hostile bytes.
+//! rebuilt from patches, forged histories, hostile bytes, and a simulator of devices, disks and connections.
 //!
 //! Always holds: a script is data (JSON), valid whatever its numbers are, and runs the same natively and in wasm. Only
-//! `arbitrary` and `forge` draw random numbers, and they do not exist in wasm. `gossip` is a network of thousands.
+//! `arbitrary`, `forge` and `sim` draw random numbers, and they do not exist in wasm. `gossip` is a
+//! network of thousands.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod arbitrary;
@@ -14,5 +15,7 @@ pub mod gossip;
 pub mod oracle;
 pub mod rich;
 pub mod script;
+#[cfg(not(target_family = "wasm"))]
+pub mod sim;
 pub mod spec;
 pub mod view;

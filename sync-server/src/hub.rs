@@ -191,14 +191,14 @@ impl Hub {
         match message {
             FromConn::Connected { conn, outbox, dialed } => {
                 self.connections.insert(conn, outbox);
-                let (role, credential) = match dialed {
+                let (role, link, credential) = match dialed {
                     Some(Dialed { peer, credential }) => {
                         self.linked(conn, peer);
-                        (Role::Dialer, credential)
+                        (Role::Dialer, Link::Equal, credential)
                     }
-                    None => (Role::Acceptor, None),
+                    None => (Role::Acceptor, Link::Remote, None),
                 };
-                self.input(Input::Connected { conn, role, link: Link::Remote, credential });
+                self.input(Input::Connected { conn, role, link, credential });
             }
             FromConn::Received { conn, bytes, permit } => {
                 if self.connections.contains_key(&conn) {

@@ -1,7 +1,7 @@
 //! `cargo xtask`: the only set-up and the only commands that a developer of Selvedge needs.
 //!
 //! This file reads the command line and hands over. It knows nothing of toolchains, folders or processes:
-//! see `setup`, `build`, `demo`, `test`, `bench` and `fuzz` for those.
+//! see `setup`, `build`, `demo`, `test`, `simulate`, `bench` and `fuzz` for those.
 #![allow(clippy::print_stderr, reason = "printing is what a tool is for")]
 
 mod bench;
@@ -14,6 +14,7 @@ mod proc;
 mod relay;
 mod repo;
 mod setup;
+mod simulate;
 mod test;
 
 use std::ffi::OsString;
@@ -44,7 +45,14 @@ enum Command {
     Demo(DemoArgs),
     /// Run the tests: all steps in order, or only those named.
     Test(TestArgs),
-    /// Measure: runs a bench program (edit, sync, gossip) with the arguments given.
+    /// Simulate devices, disks and connections on which everything goes wrong; --help tells the arguments.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// Arguments of the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Measure: runs a bench program (edit, types, sync, gossip) with the arguments given.
     Bench {
         /// Arguments of the bench program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -113,6 +121,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) if args.check => demo::check(&repo, args.port, args.data),
         Command::Demo(args) => demo::serve(&repo, args.port, args.data),
         Command::Test(args) => test::run(&repo, &args.steps, args.keep_going),
+        Command::Simulate { args } => simulate::run(&repo, &args),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Fuzz { args } => fuzz::run(&repo, &args),
         Command::Env { command } => environment::print_or_run(&repo, &command),

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use crate::environment::WasmEnv;
 use crate::repo::Repo;
 use crate::setup::{self, Needs, Ready};
-use crate::{build, proc, relay};
+use crate::{build, proc, relay, simulate};
 
 /// The steps, in the order in which they run.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,10 @@ pub(crate) enum Step {
     Binaries,
     /// cargo test --workspace
     Rust,
+    /// A minute of cargo xtask simulate
+    Simulate,
+    /// Bugs planted in the library, each to be found by the simulator
+    Planted,
     /// cargo xtask build
     Build,
     /// The wasm module in Node.js
@@ -36,6 +40,8 @@ pub(crate) enum Step {
     /// The web demo in Chromium
     E2e,
 }
+
+const PLANTED: &[&str] = &["test", "-p", "selvedge-fuzz", "--features", "planted", "--test", "planted"];
 
 enum Outcome {
     Passed,
@@ -50,6 +56,8 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Binaries => "binaries",
             Self::Rust => "rust",
+            Self::Simulate => "simulate",
+            Self::Planted => "planted",
             Self::Build => "build",
             Self::Wasm => "wasm",
             Self::Ts => "ts",
@@ -61,7 +69,7 @@ impl Step {
     /// The steps that must have passed before this one.
     fn requires(self) -> &'static [Self] {
         match self {
-            Self::Fmt | Self::Clippy | Self::Binaries | Self::Build => &[],
+            Self::Fmt | Self::Clippy | Self::Binaries | Self::Simulate | Self::Planted | Self::Build => &[],
             Self::Rust => &[Self::Binaries],
             Self::Wasm | Self::Ts => &[Self::Build],
             Self::Pack | Self::E2e => &[Self::Binaries, Self::Build],
@@ -74,6 +82,8 @@ impl Step {
             Self::Clippy => cargo(repo, ready, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Self::Binaries => relay::build_binaries(repo),
             Self::Rust => cargo(repo, ready, &["test", "--workspace"]),
+            Self::Simulate => proc::visible_ok(simulate::command(repo).args(simulate::SHORT)),
+            Self::Planted => cargo(repo, ready, PLANTED),
             Self::Build => build::run(repo, ready),
             Self::Wasm => npm(repo, ready, &mut proc::npm(&repo.npm()), &["run", "test:wasm"]),
             Self::Ts => npm(repo, ready, &mut proc::npm(&repo.npm()), &["test"]),
@@ -174,6 +184,6 @@ mod tests {
         let names = |steps: &[Step]| selection(steps).into_iter().map(Step::name).collect::<Vec<_>>();
         assert_eq!(names(&[Step::E2e, Step::Fmt]), ["fmt", "binaries", "build", "e2e"]);
         assert_eq!(names(&[Step::Fmt]), ["fmt"]);
-        assert_eq!(names(&[]).len(), 9);
+        assert_eq!(names(&[]).len(), 11);
     }
 }

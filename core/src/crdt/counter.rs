@@ -4,6 +4,7 @@ use super::{Context, Event, StateReader, StateWriter};
 use crate::codec::{DecodeError, put_i64, put_u64};
 use crate::graph::Dot;
 use crate::ordered::sort_by_key;
+use crate::planted::{self, Bug};
 
 /// One author's increments.
 #[derive(Clone, Debug)]
@@ -37,7 +38,8 @@ impl CounterState {
         let mut by = 0i64;
         for author in &mut self.authors {
             let seen = context.past.end(author.log).unwrap_or(u32::MAX);
-            let gone = author.live.partition_point(|(seq, _)| *seq < seen);
+            let all = planted::is(Bug::CounterResetTakesTheUnseen);
+            let gone = author.live.partition_point(|(seq, _)| *seq < seen || all);
             by = author.live.drain(..gone).fold(by, |sum, (_, by)| sum.wrapping_sub(by));
         }
         self.value = self.value.wrapping_add(by);

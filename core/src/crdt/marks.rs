@@ -15,6 +15,7 @@ use crate::graph::Dot;
 use crate::id::ReplicaId;
 use crate::op::{Expand, Value};
 use crate::ordered::OrdMap;
+use crate::planted::{self, Bug};
 
 /// What an operation says of the characters that it covers.
 #[derive(Clone, Debug)]
@@ -81,7 +82,8 @@ impl Marks {
         let mark = Arc::new(mark);
         for i in first..end {
             let winner = steps[i].winner.take();
-            if winner.as_ref().is_some_and(|winner| winner.rank > mark.rank) {
+            let never = planted::is(Bug::MarkIsNeverReplaced);
+            if winner.as_ref().is_some_and(|winner| winner.rank > mark.rank || never) {
                 steps[i].winner = winner;
                 continue;
             }

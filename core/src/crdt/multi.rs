@@ -11,6 +11,7 @@ use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::id::ReplicaId;
 use crate::op::Value;
+use crate::planted::{self, Bug};
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -32,6 +33,9 @@ impl MultiValue {
         self.clear(context);
         let replica = context.logs.replica(context.dot.log);
         let entry = Entry { dot: context.dot, hlc: context.hlc, replica, value };
+        if planted::is(Bug::RegisterKeepsTheLastArrival) {
+            return self.entries.insert(0, entry);
+        }
         let at = self.entries.partition_point(|other| (other.hlc, other.replica) > (entry.hlc, entry.replica));
         self.entries.insert(at, entry);
     }

@@ -8,6 +8,7 @@ use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::op::Value;
 use crate::ordered::{OrdMap, OrdSet};
+use crate::planted::{self, Bug};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RemoveWinsState {
@@ -33,6 +34,9 @@ impl RemoveWinsState {
         let dots = self.removals.entry(value.clone()).or_default();
         dots.retain(|dot| !context.past.contains(*dot));
         dots.push(context.dot);
+        if planted::is(Bug::RemovalForgotten) {
+            self.removals.remove(&value);
+        }
         self.values.remove(&value).then_some(Event::SetRemove { value })
     }
 

@@ -7,6 +7,7 @@ use crate::codec::DecodeError;
 use crate::graph::Dot;
 use crate::op::Value;
 use crate::ordered::OrdMap;
+use crate::planted::{self, Bug};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SetState {
@@ -25,7 +26,7 @@ impl SetState {
 
     pub(crate) fn remove(&mut self, context: &Context<'_>, value: &Value) -> Option<Event> {
         let dots = self.values.get_mut(value)?;
-        dots.retain(|dot| !context.past.contains(*dot));
+        dots.retain(|dot| !context.past.contains(*dot) && !planted::is(Bug::SetRemovesTheUnseen));
         if !dots.is_empty() {
             return None;
         }

@@ -15,6 +15,7 @@ use super::{Context, Event};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
 use crate::ordered::{OrdMap, sort_by_key};
+use crate::planted::{self, Bug};
 
 /// The number of the node above all others.
 const TOP: u32 = 0;
@@ -155,7 +156,8 @@ impl TreeState {
     fn log(&mut self, context: &Context<'_>, node: u32, to: Spot) {
         let replica = context.logs.replica(context.dot.log);
         let key = (context.lamport, replica);
-        let at = self.moves.partition_point(|other| (other.lamport, other.replica) < key);
+        let arrival = planted::is(Bug::TreePlaysInOrderOfArrival);
+        let at = self.moves.partition_point(|other| (other.lamport, other.replica) < key || arrival);
         self.play(at);
         while self.played > at {
             self.played -= 1;
@@ -173,7 +175,9 @@ impl TreeState {
             self.moves[self.played].from = self.nodes[node as usize].played;
             // Nothing is below a node that is only made now.
             let made_now = to.slot == self.nodes[node as usize].dot;
-            if to.parent == TRASH || made_now || !self.is_below(to.parent, node, |node| node.played.parent) {
+            let stays = planted::is(Bug::NodeLeavesTheTrash) && to.parent == TRASH;
+            let fits = made_now || !self.is_below(to.parent, node, |node| node.played.parent);
+            if !stays && (to.parent == TRASH || fits) {
                 self.nodes[node as usize].played = to;
             }
             self.touched.push(node);

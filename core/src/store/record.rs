@@ -7,6 +7,7 @@
 
 use super::StoreError;
 use crate::id::DocName;
+use crate::planted::{self, Bug};
 
 /// Bytes in front of the content.
 pub const OVERHEAD: usize = 8;
@@ -27,7 +28,7 @@ pub fn open<'a>(doc: &DocName, index: u64, stored: &'a [u8]) -> Result<&'a [u8],
     let Some((sum, content)) = stored.split_at_checked(OVERHEAD) else {
         return Err(format!("it is {} bytes long, less than its checksum", stored.len()));
     };
-    if sum != checksum(doc, index, content) {
+    if sum != checksum(doc, index, content) && !planted::is(Bug::RecordNotChecked) {
         return Err("the checksum does not match its bytes".to_owned());
     }
     Ok(content)

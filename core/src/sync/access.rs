@@ -6,6 +6,7 @@
 use super::conn::Phase;
 use super::input::{Rights, Role};
 use super::message::{Greeting, Message};
+use crate::planted::{self, Bug};
 
 /// What a message needs besides a connection that is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub(crate) fn allowed(need: Need, phase: Phase, sender: Role, rights: Option<Rig
         Need::Dialer | Need::DialerChannel(_) => sender == Role::Dialer,
         Need::Acceptor | Need::Answer => sender == Role::Acceptor,
         Need::Read(_) => rights.is_some_and(|rights| rights.read),
+        Need::Write(_) if planted::is(Bug::RightToWriteNotChecked) => rights.is_some_and(|rights| rights.read),
         Need::Write(_) => rights.is_some_and(|rights| rights.read && rights.write),
     }
 }

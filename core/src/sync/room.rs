@@ -23,6 +23,7 @@ use crate::gossip::Plumtree;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{Digest, LogHead, LogState, chain_start};
 use crate::ordered::{OrdMap, OrdSet};
+use crate::planted::{self, Bug};
 
 pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;
@@ -129,7 +130,7 @@ impl Room {
 
     /// What may be sent: an application's copy speaks only of what survives a crash here.
     pub(crate) fn sendable(&self) -> &VersionVector {
-        if self.app { self.keeper.durable() } else { &self.version }
+        if self.app && !planted::is(Bug::SentBeforeStored) { self.keeper.durable() } else { &self.version }
     }
 
     /// Whether something may be sent that `known` does not include.

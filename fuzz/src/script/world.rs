@@ -44,7 +44,7 @@ fn told(what: &str, error: impl std::fmt::Display) -> String {
 }
 
 impl Replica {
-    fn new(mut doc: Doc) -> Self {
+    pub(crate) fn new(mut doc: Doc) -> Self {
         doc.record_patches(true);
         let view = View::of(&doc);
         Self { undo: UndoManager::new(&doc), doc, view, past: Vec::new(), mail: Vec::new() }
@@ -66,7 +66,7 @@ impl Replica {
     }
 
     /// Applies the patches since the last call to the view.
-    fn follow(&mut self) -> Outcome {
+    pub(crate) fn follow(&mut self) -> Outcome {
         let patches = self.doc.take_patches();
         for patch in &patches {
             if patch.path != self.doc.path(patch.container) {
@@ -83,7 +83,8 @@ impl Replica {
         self.view.compare(&self.doc)
     }
 
-    fn edit(&mut self, edits: &[Edit]) -> Outcome {
+    /// One transaction.
+    pub(crate) fn edit(&mut self, edits: &[Edit]) -> Outcome {
         let edited = self.undo.change(&mut self.doc, |tx| edits.iter().try_for_each(|edit| edit::apply(tx, edit)));
         match edited {
             Ok(()) | Err(EditError::TooDeep(_) | EditError::TakenBack(_)) => Ok(()),

@@ -9,6 +9,7 @@ use crate::crdt::{Content, Handle, MultiValue};
 use crate::doc::{BoundedCounterMut, Doc, EditError, OWN};
 use crate::graph::Dot;
 use crate::op::{ElementRef, OpRun, Value};
+use crate::planted::{self, Bug};
 
 /// Takes back what of the steps still counts.
 pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Result<(), EditError> {
@@ -19,7 +20,10 @@ pub(super) fn revert(doc: &mut Doc, steps: &[Step], reborn: &mut Reborn) -> Resu
         left = before;
         let (handle, dot) = (step.handle, step.dot);
         match &step.deed {
-            Deed::TextInsert { len } => doc.erase_reborn(handle, dot, *len, reborn)?,
+            Deed::TextInsert { len } => {
+                let forgotten = u32::from(planted::is(Bug::UndoForgetsTheLastCharacter) && *len > 1);
+                doc.erase_reborn(handle, dot, *len - forgotten, reborn)?;
+            }
             Deed::TextDelete { text, len } => doc.restore_text(handle, dot, text, *len, reborn)?,
             Deed::Mark { key, before } => doc.revert_mark(handle, dot, key, before, reborn)?,
             Deed::ListInsert { len } => doc.remove_elements(handle, dot, *len)?,

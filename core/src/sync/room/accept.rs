@@ -11,6 +11,7 @@ use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId};
 use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
 use crate::ordered::{OrdMap, OrdSet};
+use crate::planted::{self, Bug};
 use crate::sync::input::ConnId;
 
 /// Bytes of changes that one subscriber may have us hold back; beyond that they are dropped and asked for again.
@@ -231,7 +232,7 @@ impl Room {
     fn shown(&mut self, conn: ConnId, replica: ReplicaId, end: u64) {
         let durable = self.keeper.durable().end(replica);
         if let Some(sub) = self.subs.get_mut(&conn) {
-            sub.known.raise(replica, end);
+            sub.known.raise(replica, end - u64::from(planted::is(Bug::PeerVersionOffByOne) && end > 0));
             sub.acks.shown(replica, end, durable);
         }
     }
@@ -260,7 +261,7 @@ impl Room {
                 sub.missing.remove(&piece.replica);
             }
         }
-        if !self.app {
+        if !self.app || planted::is(Bug::SentBeforeStored) {
             self.fan_out(std::slice::from_ref(&piece));
         }
         self.keeper.add(piece, stored);
@@ -363,6 +364,9 @@ impl Room {
     }
 
     fn missing_dep(&self, replica: ReplicaId, header: &ChangeHeader) -> Result<Option<Wait>, Fault> {
+        if planted::is(Bug::DependencyNotChecked) {
+            return Ok(None);
+        }
         for dep in &header.deps {
             if dep.replica == replica {
                 let kind = DecodeErrorKind::Inconsistent("a change names its own log as a dependency");

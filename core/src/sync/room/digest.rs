@@ -5,6 +5,7 @@
 use super::Room;
 use crate::codec::put_u64;
 use crate::merkle::StateDigest;
+use crate::planted::{self, Bug};
 use crate::sync::input::DocState;
 use crate::sync::message::Fingerprint;
 
@@ -76,6 +77,7 @@ impl Room {
         match (summary.ends == said.summary.ends, summary.fingerprint == said.summary.fingerprint) {
             (false, _) => Compared::Unknown,
             (true, true) => Compared::Equal,
+            (true, false) if planted::is(Bug::DigestsAlwaysAgree) => Compared::Equal,
             (true, false) => Compared::Fork,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::codec::DecodeError;
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::{Batch, Frames, LogHead, Segment};
+use crate::planted::{self, Bug};
 
 /// Changes of one message are cut before they grow beyond this, in bytes, unless one change alone is larger.
 pub(crate) const CHUNK_BYTES: usize = 250 << 10;
@@ -88,7 +89,9 @@ impl Outbox {
             }
             let Ok((seq, start)) = change_at(&piece, from) else { continue };
             push_cut(&mut chunks, &piece, seq, start);
-            known.raise(piece.replica, piece.end);
+            if !planted::is(Bug::SentIsForgotten) {
+                known.raise(piece.replica, piece.end);
+            }
         }
         (chunks, whole)
     }
@@ -180,7 +183,7 @@ fn cut(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<P
         let at = iter.offset();
         let Some(change) = iter.next() else { break };
         let end = seq.saturating_add(LogHead::peek_ops(change?)?);
-        if end > limit {
+        if end + u64::from(planted::is(Bug::LoadCutOffByOne)) > limit {
             break;
         }
         let frame = &segment.frames[at..iter.offset()];
@@ -197,14 +200,20 @@ fn cut(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<P
     Ok(queue)
 }
 
-/// Pieces as one batch with a segment per log.
+/// Pieces as one batch: a segment per log, or several where one of them does not go on where the last one ended.
 pub(crate) fn to_batch<'a>(pieces: impl IntoIterator<Item = &'a Arc<Piece>>) -> Batch {
-    let mut segments: crate::ordered::OrdMap<ReplicaId, Segment> = crate::ordered::OrdMap::new();
+    let mut logs: crate::ordered::OrdMap<ReplicaId, (u64, Vec<Segment>)> = crate::ordered::OrdMap::new();
     for piece in pieces {
-        let empty = || Segment { replica: piece.replica, first_seq: piece.first, frames: Vec::new() };
-        segments.entry(piece.replica).or_insert_with(empty).frames.extend_from_slice(&piece.frames);
+        let (end, segments) = logs.entry(piece.replica).or_insert_with(|| (piece.first, Vec::new()));
+        if segments.is_empty() || *end != piece.first {
+            segments.push(Segment { replica: piece.replica, first_seq: piece.first, frames: Vec::new() });
+        }
+        if let Some(segment) = segments.last_mut() {
+            segment.frames.extend_from_slice(&piece.frames);
+        }
+        *end = piece.end;
     }
-    Batch { segments: segments.into_values().collect() }
+    Batch { segments: logs.into_values().flat_map(|(_, segments)| segments).collect() }
 }
 
 #[cfg(test)]
@@ -285,5 +294,13 @@ mod tests {
         // Never far apart: half of the pieces hold about half of each log.
         let half = pieces[..pieces.len() / 2].iter().filter(|piece| piece.replica == replica).count();
         assert!(half.abs_diff(spans(replica).len() / 2) <= 1, "{half}");
+    }
+    /// Bug class D: another tab has stored what lies between.
+    #[test]
+    fn what_is_stored_around_a_hole_keeps_its_place() {
+        let pieces = [piece(0, 2, b"a"), piece(4, 1, b"b"), piece(10, 3, b"c")].map(Arc::new);
+        let segments = to_batch(&pieces).segments;
+        let spans = segments.iter().map(|segment| (segment.first_seq, segment.end().expect("whole frames")));
+        assert_eq!(spans.collect::<Vec<_>>(), [(0, 6), (10, 16)]);
     }
 }

@@ -9,6 +9,7 @@ use super::Room;
 use super::outbox::{Piece, to_batch};
 use crate::id::VersionVector;
 use crate::op::Batch;
+use crate::planted::{self, Bug};
 use crate::sync::input::Token;
 
 const FIRST_RETRY_MS: u64 = 1_000;
@@ -80,7 +81,10 @@ impl Keeper {
         }
         self.writing = None;
         self.delay_ms = FIRST_RETRY_MS;
-        let count = std::mem::take(&mut self.in_write);
+        let mut count = std::mem::take(&mut self.in_write);
+        if planted::is(Bug::LaterWritesCountAsStored) {
+            count = self.entries.len();
+        }
         self.release(count)
     }
 
@@ -88,6 +92,9 @@ impl Keeper {
     pub(crate) fn fail(&mut self, token: Token, now_ms: u64) -> bool {
         let present = self.writing == Some(token);
         if present {
+            if planted::is(Bug::FailedWriteIsDropped) {
+                self.entries.drain(..self.in_write);
+            }
             (self.writing, self.in_write) = (None, 0);
             self.retry_ms = Some(now_ms.saturating_add(self.delay_ms));
             self.delay_ms = (self.delay_ms * 2).min(LAST_RETRY_MS);

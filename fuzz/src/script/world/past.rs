@@ -8,7 +8,7 @@ use crate::view::View;
 
 impl Replica {
     /// Undoes, redoes and undoes: each shows what it showed before.
-    pub(super) fn undo(&mut self) -> Outcome {
+    pub(crate) fn undo(&mut self) -> Outcome {
         let before = self.doc.to_json();
         let refused = |error| told("an undo was refused", error);
         let undone = self.undo.undo(&mut self.doc).map_err(refused)?;

@@ -1,0 +1,185 @@
+//! `Watch`: listens to one connection, and knows from what was said there what may be said next.
+//!
+//! Always holds: it looks at frames alone. Checked: nothing is sent twice unasked, nothing goes back to where it came
+//! from, acknowledgements and claims of durability are true when they are made, an application speaks only of what its
+//! own disk has, frames stay within their bounds.
+
+use std::collections::BTreeMap;
+
+use selvedge::op::Segment;
+use selvedge::{DocName, ReplicaId, VersionVector};
+
+use super::wire::{self, Frame, Level, Message};
+
+/// A frame is cut at 256 KiB, unless one change alone is larger; no change is larger than 16 KiB here.
+const MAX_FRAME_BYTES: usize = 288 << 10;
+
+/// One document on the connection.
+#[derive(Debug)]
+struct Channel {
+    doc: DocName,
+    /// Whether the dialer wants to know what is durable.
+    acks: bool,
+    /// What each side knows that the other one has of every log: not to be sent again.
+    sent: [BTreeMap<ReplicaId, u64>; 2],
+}
+
+/// What was said over one connection.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    names: [Vec<ReplicaId>; 2],
+    channels: BTreeMap<u32, Channel>,
+}
+
+/// Changes in a frame: of a document, a log from a seq on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) doc: DocName,
+    pub(super) replica: ReplicaId,
+    /// Exclusive.
+    pub(super) end: u64,
+}
+
+/// What a frame changes once it has arrived.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Who hears it knows that the other side has this.
+    Has(u32, ReplicaId, u64),
+    /// Who hears it is asked for everything behind this.
+    Asked(u32, BTreeMap<ReplicaId, u64>),
+}
+
+/// What a frame says that must be looked up elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Changes.
+    pub(super) changes: Vec<Told>,
+    /// Claims that these log ends are durable.
+    pub(super) durable: Vec<(DocName, VersionVector)>,
+    /// What the other side knows from it.
+    pub(super) heard: Vec<Heard>,
+    /// The first message in it that is more than a sign of life or a digest.
+    pub(super) busy: Option<String>,
+}
+
+impl Watch {
+    /// A frame is sent by the dialer (0) or the acceptor (1).
+    ///
+    /// # Errors
+    /// What must not be said, in words.
+    pub(super) fn frame(&mut self, end: usize, bytes: &[u8]) -> Result<Said, String> {
+        let frame = wire::read(bytes).ok_or("a frame of ours is malformed")?;
+        if bytes.len() > MAX_FRAME_BYTES {
+            return Err(format!("a frame of {} bytes", bytes.len()));
+        }
+        let mut said = Said::default();
+        match frame {
+            Frame::Greeting(greeting) => said.busy = Some(format!("{greeting:?}")),
+            Frame::Messages(messages) => {
+                for message in messages {
+                    if said.busy.is_none() && !matches!(message, Message::Ping | Message::Digest { .. }) {
+                        said.busy = Some(format!("{message:?}"));
+                    }
+                    self.message(end, message, &mut said)?;
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    fn message(&mut self, end: usize, message: Message, said: &mut Said) -> Result<(), String> {
+        match message {
+            Message::Names(names) => self.names[end].extend(names.into_iter().map(ReplicaId::from_bytes)),
+            Message::Open { channel, name, version, acks, .. } => {
+                let doc = DocName::new(name).map_err(|error| error.to_string())?;
+                let has = self.ends(end, &version)?;
+                self.channels.insert(channel, Channel { doc, acks, sent: [BTreeMap::new(), has] });
+            }
+            Message::Opened { channel, state, undurable, .. } => self.opened(channel, state, &undurable, said)?,
+            Message::Refused { channel, .. } | Message::Leave { channel } => drop(self.channels.remove(&channel)),
+            Message::Changes { channel, log, first_seq, frames } => {
+                self.changes(end, channel, log, first_seq, &frames, said)?;
+            }
+            Message::Resync { channel, version } => said.heard.push(Heard::Asked(channel, self.ends(end, &version)?)),
+            Message::Ack { channel, level: Level::Durable, ends } => {
+                let ends = self.ends(end, &ends)?;
+                if let Some(channel) = self.channels.get(&channel) {
+                    said.durable.push((channel.doc.clone(), ends.into_iter().collect()));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn opened(
+        &mut self,
+        number: u32,
+        state: Option<(wire::Ends, [u8; 16])>,
+        undurable: &wire::Ends,
+        said: &mut Said,
+    ) -> Result<(), String> {
+        let differing = self.ends(1, &state.map(|state| state.0).unwrap_or_default())?;
+        let undurable = self.ends(1, undurable)?;
+        let Some(channel) = self.channels.get_mut(&number) else { return Ok(()) };
+        // What the dialer has, but for the differences, is what the acceptor has.
+        let mut has = channel.sent[1].clone();
+        has.extend(differing);
+        channel.sent[0].clone_from(&has);
+        has.extend(undurable);
+        if channel.acks {
+            said.durable.push((channel.doc.clone(), has.into_iter().collect()));
+        }
+        Ok(())
+    }
+
+    fn changes(
+        &mut self,
+        end: usize,
+        number: u32,
+        log: u32,
+        first: u64,
+        frames: &[u8],
+        said: &mut Said,
+    ) -> Result<(), String> {
+        let replica = self.name(end, log)?;
+        let Some(channel) = self.channels.get_mut(&number) else { return Ok(()) };
+        let segment = Segment { replica, first_seq: first, frames: frames.to_vec() };
+        let after = segment.end().map_err(|error| format!("changes of ours are malformed: {error}"))?;
+        let known = channel.sent[end].entry(replica).or_default();
+        if first < *known {
+            return Err(format!(
+                "changes are sent again over one connection: {replica} from {first} on, {known} was there"
+            ));
+        }
+        *known = after;
+        said.heard.push(Heard::Has(number, replica, after));
+        said.changes.push(Told { doc: channel.doc.clone(), replica, end: after });
+        Ok(())
+    }
+
+    /// A frame has arrived at this end: from now on it is not to send that back, and must send what it was asked for.
+    pub(super) fn arrived(&mut self, end: usize, heard: Vec<Heard>) {
+        for heard in heard {
+            match heard {
+                Heard::Has(number, replica, after) => {
+                    let Some(channel) = self.channels.get_mut(&number) else { continue };
+                    let known = channel.sent[end].entry(replica).or_default();
+                    *known = (*known).max(after);
+                }
+                Heard::Asked(number, version) => {
+                    let Some(channel) = self.channels.get_mut(&number) else { continue };
+                    channel.sent[end] = version;
+                }
+            }
+        }
+    }
+
+    fn name(&self, end: usize, index: u32) -> Result<ReplicaId, String> {
+        self.names[end].get(index as usize).copied().ok_or_else(|| format!("nobody was named {index}"))
+    }
+
+    fn ends(&self, end: usize, ends: &wire::Ends) -> Result<BTreeMap<ReplicaId, u64>, String> {
+        ends.iter().map(|(index, exclusive)| Ok((self.name(end, *index)?, *exclusive))).collect()
+    }
+}
