@@ -117,3 +117,24 @@ fn modules_are_files_beside_folders() {
     let found: Vec<&PathBuf> = all.iter().filter(|path| path.ends_with("mod.rs")).collect();
     assert!(found.is_empty(), "write foo.rs beside foo/ instead of {found:#?}");
 }
+
+/// Every path in a cell of code, and every name of a test, of the table of patterns.
+#[test]
+fn the_patterns_are_where_the_architecture_says() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page is there");
+    let table = page.split("## Patterns").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("it has the table");
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| line.starts_with("| ")).skip(1).map(|line| line.split(" | ").collect()).collect();
+    assert!(rows.len() >= 25, "{} rows", rows.len());
+    for row in rows {
+        let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        for path in row[1..].iter().flat_map(|cell| code(cell)).filter(|word| word.contains('/')) {
+            assert!(root().join(&path).exists(), "{}: there is no {path}", row[0]);
+        }
+        let shown = code(row[2]);
+        let source = fs::read_to_string(root().join(&shown[0])).expect("the test's file is there");
+        for test in &shown[1..] {
+            assert!(source.contains(&format!("fn {test}(")), "{}: {} has no {test}", row[0], shown[0]);
+        }
+    }
+}
