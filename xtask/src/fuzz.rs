@@ -19,6 +19,14 @@ const COVERAGE: [&str; 4] = [
     "-Cllvm-args=-sanitizer-coverage-pc-table",
 ];
 
+/// The platform that rustc compiles for by itself.
+fn rustc_host() -> Result<String> {
+    let output = proc::command("rustc").args(["--version", "--verbose"]).output().context("rustc does not run")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not say its host")?;
+    Ok(host.to_owned())
+}
+
 /// Runs the target that the first argument names.
 pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     let manifest = repo.root.join("fuzz/targets/Cargo.toml");
@@ -42,6 +50,9 @@ pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
     seeds.args(["--bin", "seeds", "--", name]).arg(&corpus);
     ensure!(proc::visible(&mut seeds)?.success(), "the first bytes for {name} could not be written");
     let mut fuzz = cargo("fuzz/coverage");
+    // With a target that is named, the flags do not reach build scripts, which would not link.
+    let host = rustc_host()?;
+    fuzz.args(["--target", &host]);
     // A target of one's own keeps the flags away from build scripts.
     fuzz.env("RUSTFLAGS", COVERAGE.join(" ")).args(["--bin", name, "--"]).args(&args[1..]).arg(&corpus);
     Ok(proc::exit_code(proc::visible(&mut fuzz)?))
