@@ -1,7 +1,7 @@
 //! Hybrid logical clocks: 48 bits of milliseconds and 16 bits of counter (Kulkarni et al., "Logical Physical Clocks", 2014).
 //!
 //! Always holds: `tick` returns a larger time than every time this clock has returned or accepted; a remote time more
-//! than `MAX_DRIFT_MS` ahead is never accepted. Not here: a source of time. The driver calls `set_now`.
+//! than `MAX_DRIFT_MS` ahead of the wall is never accepted, however many come one after the other. Not here: a source of time. The driver calls `set_now`.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::planted::{self, Bug};
 
-/// How far ahead of our own time, in milliseconds, a remote time may lie and still advance our clock.
+/// How far ahead of the time that the driver told us, in milliseconds, a remote time may lie and still advance our clock.
 pub const MAX_DRIFT_MS: u64 = 60_000;
 
 /// How finely a change is timed if nothing depends on it, in milliseconds. Within such a step the clock counts up:
@@ -112,12 +112,13 @@ impl Clock {
     }
 
     /// Takes note of the time of a remote change. Returns whether it advanced this clock or lay behind it already;
-    /// `false` means that it is more than `MAX_DRIFT_MS` ahead and was left alone.
+    /// `false` means that it is more than `MAX_DRIFT_MS` ahead of the wall and was left alone. The clock's own last time
+    /// gives no credit: each accepted time would let the next one reach further.
     pub fn observe(&mut self, remote: Hlc) -> bool {
         if remote <= self.last {
             return true;
         }
-        let reach = if self.now_ms == 0 { FAR_FUTURE_MS } else { self.now_ms.max(self.last.ms()) + MAX_DRIFT_MS };
+        let reach = if self.now_ms == 0 { FAR_FUTURE_MS } else { self.now_ms + MAX_DRIFT_MS };
         let trusted = remote.ms() <= reach || planted::is(Bug::FarFutureIsTrusted);
         if trusted && !planted::is(Bug::RemoteTimeIgnored) {
             self.last = remote;
@@ -182,5 +183,18 @@ mod tests {
         assert!(clock.observe(Hlc::new(1_030_000, 0)));
         assert!(!clock.observe(Hlc::new(2_000_000, 0)));
         assert!(clock.tick() < Hlc::new(1_040_000, 0));
+    }
+
+    /// Bug class E: poison never advances an honest clock by more than the drift, in however many steps it comes.
+    #[test]
+    fn a_clock_is_not_pushed_ahead_step_by_step() {
+        let mut clock = Clock::new();
+        clock.set_now(1_000_000);
+        let taken = (1..=100).filter(|step| clock.observe(Hlc::new(1_000_000 + step * 50_000, 0))).count();
+        assert_eq!((taken, clock.last()), (1, Hlc::new(1_050_000, 0)));
+        // Nor after the wall was set back below what the clock has shown.
+        clock.set_now(500_000);
+        assert!(!clock.observe(Hlc::new(1_060_000, 0)));
+        assert!(clock.observe(Hlc::new(1_040_000, 0)), "what lies behind it changes nothing");
     }
 }

@@ -24,7 +24,7 @@ use self::links::Links;
 use crate::auth::{Gate, unix_now};
 use crate::connection::Dialed;
 use crate::outbox::Outbox;
-use crate::room::Room;
+use crate::room::{Misfit, Room};
 use crate::storage::{Answer, Storage};
 
 /// Most inputs that are handled before effects are drained.
@@ -326,27 +326,33 @@ impl Hub {
 
     /// Changes that are being passed on: whoever comes now must get them too, before they are durable.
     fn applied(&mut self, doc: &DocName, batch: &Batch) {
-        if let Some(Err(reason)) = self.rooms.get_mut(doc).map(|room| room.append(batch)) {
-            tracing::warn!(%doc, "changes do not fit the document and will not be stored: {reason}");
+        if let Some(Err(misfit)) = self.rooms.get_mut(doc).map(|room| room.append(batch)) {
+            tracing::warn!(%doc, "changes do not fit the document and will not be stored: {misfit}");
+            if let Misfit::Fork(fork) = misfit {
+                self.input(Input::Forked { doc: doc.clone(), fork });
+            }
         }
     }
 
     /// What does not fit is not stored: a document that was stored can always be loaded.
     fn persist(&mut self, token: Token, doc: DocName, batch: &Batch) {
-        let added = match self.rooms.get_mut(&doc) {
-            Some(room) => room.append(batch),
-            None => Err("the document is not open".to_owned()),
+        let Some(room) = self.rooms.get_mut(&doc) else {
+            let reason = "the document is not open".to_owned();
+            return self.input(Input::PersistFailed { token, reason });
         };
-        match added {
+        match room.append(batch) {
             Ok(()) => {
-                let checkpoints = self.rooms.get_mut(&doc).map(|room| room.checkpoints(batch)).unwrap_or_default();
+                let checkpoints = room.checkpoints(batch);
                 let record = Append { doc, bytes: batch.encode(), checkpoints };
                 self.backlog += record.bytes.len();
                 self.storage.persist(token, record);
             }
-            Err(reason) => {
-                tracing::warn!(%doc, "changes are not stored: {reason}");
-                self.input(Input::PersistFailed { token, reason });
+            Err(misfit) => {
+                tracing::warn!(%doc, "changes are not stored: {misfit}");
+                self.input(match misfit {
+                    Misfit::Fork(fork) => Input::Forked { doc, fork },
+                    misfit => Input::PersistFailed { token, reason: misfit.to_string() },
+                });
             }
         }
     }

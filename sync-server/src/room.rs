@@ -6,15 +6,37 @@
 //! Not here: who is in the room (the engine), and how it becomes whole (`repair`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use selvedge::codec::DecodeError;
-use selvedge::graph::Logs;
+use selvedge::graph::{Fork, Logs};
 use selvedge::op::{Batch, LogHead};
 use selvedge::store::{Checkpoint, Record, Salvage, StoreError, record};
 use selvedge::sync::DocState;
 use selvedge::{DocName, VersionVector};
 
 use crate::repair::Repair;
+
+/// Why changes are not taken into a room.
+#[derive(Clone, Debug)]
+pub(crate) enum Misfit {
+    /// They do not parse, or do not fit the log that they continue.
+    Malformed(DecodeError),
+    /// They are, or depend on, another content than what is here.
+    Fork(Fork),
+    /// Changes that they depend on are not here.
+    Incomplete,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => error.fmt(f),
+            Self::Fork(fork) => write!(f, "there are two contents for operation {:?}", fork.at),
+            Self::Incomplete => f.write_str("changes are missing that it depends on"),
+        }
+    }
+}
 
 /// A document in memory.
 #[derive(Debug, Default)]
@@ -53,7 +75,7 @@ impl Room {
         if !lacks && found.damaged.is_empty() {
             return match room.append(&all) {
                 Ok(()) => Ok(room),
-                Err(problem) => Err(Self::find_culprit(file, doc, &found.records, problem)),
+                Err(misfit) => Err(Self::find_culprit(file, doc, &found.records, misfit.to_string())),
             };
         }
         let held = room.held(&all);
@@ -138,8 +160,8 @@ impl Room {
         let mut room = Self::default();
         for stored in records {
             let Ok(batch) = Batch::decode(&stored.bytes) else { continue };
-            if let Err(problem) = room.append(&batch) {
-                return record::corrupt(file, doc, stored.index, problem);
+            if let Err(misfit) = room.append(&batch) {
+                return record::corrupt(file, doc, stored.index, misfit.to_string());
             }
         }
         record::corrupt(file, doc, 0, problem)
@@ -149,17 +171,17 @@ impl Room {
     ///
     /// # Errors
     /// What does not fit, in words.
-    pub(crate) fn append(&mut self, batch: &Batch) -> Result<(), String> {
+    pub(crate) fn append(&mut self, batch: &Batch) -> Result<(), Misfit> {
         let knows = |(replica, end)| self.logs.find(replica).is_some_and(|log| self.logs.end(log) >= end);
         if batch.ends().is_ok_and(|ends| ends.iter().all(knows)) {
             return Ok(());
         }
-        let appended = self.logs.append(batch).map_err(|error: DecodeError| error.to_string())?.unwrap_or_default();
+        let appended = self.logs.append(batch).map_err(Misfit::Malformed)?.unwrap_or_default();
         if let Some(fork) = appended.forks.first() {
-            return Err(format!("there are two contents for operation {:?}", fork.at));
+            return Err(Misfit::Fork(*fork));
         }
         if appended.pending_bytes > 0 {
-            return Err("changes are missing that it depends on".to_owned());
+            return Err(Misfit::Incomplete);
         }
         Ok(())
     }

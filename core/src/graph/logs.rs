@@ -51,6 +51,8 @@ pub struct LoggedChange {
 pub struct Fork {
     /// An operation from which on the two logs differ.
     pub at: OpId,
+    /// The first operation of the change that shows it: the other content itself, or what was written after it.
+    pub by: OpId,
 }
 
 /// What `append` did.
@@ -347,7 +349,8 @@ impl Logs {
                 false
             };
             if fork {
-                forks.push(Fork { at: OpId { replica: segment.replica, seq } });
+                let at = OpId { replica: segment.replica, seq };
+                forks.push(Fork { at, by: at });
                 return Ok(true);
             }
             seq = end;
@@ -371,7 +374,8 @@ impl Logs {
                         break;
                     }
                     Err(Missing::Fork(at)) => {
-                        appended.forks.push(Fork { at });
+                        let by = OpId { replica, seq: next.header.first_seq };
+                        appended.forks.push(Fork { at, by });
                         queue.changes.clear();
                         break;
                     }

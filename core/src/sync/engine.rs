@@ -93,6 +93,7 @@ impl Engine {
             Input::Close { conn, code, text } => self.close_for_driver(conn, code, &text),
             Input::Persisted { token } => self.persisted(token),
             Input::PersistFailed { token, reason } => self.persist_failed(token, &reason),
+            Input::Forked { doc, fork } => self.forked(&doc, fork),
             Input::Loaded { token, batch } => self.loaded(token, batch),
             Input::LoadFailed { token, reason } => self.load_failed(token, &reason),
             Input::Ask { conn, collection, question } => self.ask_about(conn, collection, question),

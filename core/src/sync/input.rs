@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::graph::Fork;
 use crate::id::{DocName, ReplicaId, VersionVector};
 use crate::op::{Batch, LogState};
 
@@ -230,6 +231,16 @@ pub enum Input {
         token: Token,
         /// Why.
         reason: String,
+    },
+    /// Answers `Effect::Persist` or `Effect::Applied` at once for a served document: a change in it depends on another
+    /// content of a log than the one that is stored. The engine knows the digests of log ends only; the driver has the
+    /// logs. Nothing of that batch is stored or passed on: whoever sent the change is refused (`Fork`), all others may
+    /// come again (`NotStored`), and the document is evicted.
+    Forked {
+        /// The document.
+        doc: DocName,
+        /// What `graph::Logs::append` says.
+        fork: Fork,
     },
     /// `Effect::Load` completed.
     Loaded {

@@ -77,7 +77,7 @@ impl World {
                 open.doc.set_now(wall_ms);
                 let done = what(open).and_then(|()| open.follow());
                 let (batch, time_ms) = (open.doc.take_batch(), open.doc.last_time().ms());
-                if !suspect && time_ms > self.latest_ms + 2 * MAX_DRIFT_MS {
+                if !suspect && time_ms > self.latest_ms + MAX_DRIFT_MS {
                     let latest_ms = self.latest_ms;
                     self.fail(format!(
                         "a clock ran ahead of every wall: device {node} is at {time_ms}, no wall beyond {latest_ms}"

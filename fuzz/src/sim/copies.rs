@@ -4,7 +4,7 @@
 //! Always holds: what is taken in came with everything that it depends on.
 
 use selvedge::clock::Hlc;
-use selvedge::graph::Logs;
+use selvedge::graph::{Fork, Logs};
 use selvedge::op::{Batch, Change, Dep, LogState};
 use selvedge::store::Record;
 use selvedge::sync::DocState;
@@ -29,6 +29,8 @@ pub(super) struct Taken {
     pub(super) from_the_future: bool,
     /// What is wrong, in words.
     pub(super) problem: Option<String>,
+    /// The first fork that was found.
+    pub(super) fork: Option<Fork>,
 }
 
 /// What was written newer than this version: docs/format.md has the numbers. A container of kind 100, an operation on
@@ -84,11 +86,12 @@ impl Copy {
                 Err(error) => return Taken { problem: Some(error.to_string()), ..Taken::default() },
             },
         };
-        let problem = match forks.first() {
+        let fork = forks.first().copied();
+        let problem = match fork {
             Some(fork) => Some(format!("there are two contents for operation {:?}", fork.at)),
             None => (pending > 0).then(|| format!("{pending} bytes wait for what they depend on")),
         };
-        Taken { from_the_future, problem }
+        Taken { from_the_future, problem, fork }
     }
 
     pub(super) fn state(&mut self) -> DocState {

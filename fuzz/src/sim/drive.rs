@@ -137,10 +137,6 @@ impl World {
             }
             Effect::Applied { doc, batch } => self.applied(node, &doc, &batch),
             Effect::Status { doc, status } => self.status(node, &doc, status),
-            // Once all disks work, only what depends on another life of a writer cannot be stored.
-            Effect::Refused { doc, code: RefuseCode::NotStored, .. } if self.is_healed => {
-                self.nodes[node].forked.insert(doc);
-            }
             Effect::Refused { doc, code: RefuseCode::Fork, .. } => {
                 // A relay serves others; it is the device at the other end that is told.
                 if node != RELAY {
@@ -159,8 +155,11 @@ impl World {
     /// As the relay and the clients do: what does not fit is not stored.
     fn persist(&mut self, node: usize, token: Token, doc: DocName, batch: Batch) {
         if node == RELAY {
-            let taken = self.take(node, &doc, &batch);
-            if let Some(reason) = taken.and_then(|taken| taken.problem) {
+            let taken = self.take(node, &doc, &batch).unwrap_or_default();
+            if let Some(fork) = taken.fork {
+                return self.input(node, Input::Forked { doc, fork });
+            }
+            if let Some(reason) = taken.problem {
                 return self.input(node, Input::PersistFailed { token, reason });
             }
         }
@@ -187,6 +186,9 @@ impl World {
         let excused = self.nodes[node].suspect || (node == RELAY && !self.facts.twice.is_empty());
         if let Some(problem) = taken.problem.as_ref().filter(|_| !excused) {
             self.fail(format!("changes were handed out that do not fit: {doc} on device {node}: {problem}"));
+        }
+        if let Some(fork) = taken.fork.filter(|_| node == RELAY) {
+            return self.input(node, Input::Forked { doc: doc.clone(), fork });
         }
         // A relay keeps what it was asked to store a moment before.
         let known = batch.segments.iter().any(|segment| before.end(segment.replica) > segment.first_seq);

@@ -332,6 +332,7 @@ impl World {
             let Some(link) = self.links.get_mut(&number) else { continue };
             let lost = link.in_flight(1 - end);
             (link.ends[end].open, link.lanes[1 - end].dead) = (false, true);
+            link.watch.iter_mut().for_each(|watch| watch.gone(end));
             let slot = link.slot;
             if end == 0 {
                 self.nodes[node].slots[slot].link = None;

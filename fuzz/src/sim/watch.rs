@@ -31,7 +31,7 @@ pub(super) struct Watch {
     channels: BTreeMap<u32, Channel>,
 }
 
-/// Changes in a frame: of a document, a log from a seq on.
+/// Changes in a frame, sent or announced: of a document, a log up to a seq.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) doc: DocName,
@@ -99,6 +99,17 @@ impl Watch {
             Message::Refused { channel, .. } | Message::Leave { channel } => drop(self.channels.remove(&channel)),
             Message::Changes { channel, log, first_seq, frames } => {
                 self.changes(end, channel, log, first_seq, &frames, said)?;
+            }
+            Message::Announce { channel, ends } => {
+                let ends = self.ends(end, &ends)?;
+                let Some(open) = self.channels.get_mut(&channel) else { return Ok(()) };
+                for (replica, after) in ends {
+                    // What is announced is sent only if it is asked for.
+                    let known = open.sent[end].entry(replica).or_default();
+                    *known = (*known).max(after);
+                    said.heard.push(Heard::Has(channel, replica, after));
+                    said.changes.push(Told { doc: open.doc.clone(), replica, end: after });
+                }
             }
             Message::Resync { channel, version } => said.heard.push(Heard::Asked(channel, self.ends(end, &version)?)),
             Message::Ack { channel, level: Level::Durable, ends } => {
@@ -173,6 +184,12 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// The process at this end is gone. What it said to have need not be on its disk: the one that takes its place may
+    /// write other changes under the same numbers, and whoever does not know yet that this end is gone passes those on.
+    pub(super) fn gone(&mut self, end: usize) {
+        self.channels.values_mut().for_each(|channel| channel.sent[1 - end].clear());
     }
 
     fn name(&self, end: usize, index: u32) -> Result<ReplicaId, String> {

@@ -115,6 +115,20 @@ pub(super) enum Message {
         collection: String,
         answer: Option<Vec<u8>>,
     },
+    Announce {
+        channel: u32,
+        ends: Ends,
+    },
+    Prune {
+        channel: u32,
+    },
+    News {
+        collection: String,
+    },
+    Priority {
+        channel: u32,
+        priority: u8,
+    },
 }
 
 /// A frame.

@@ -48,7 +48,8 @@ impl Engine {
         let Some(doc) = self.drop_channel(id, number) else { return };
         let Some(conn) = self.conn(id) else { return };
         conn.push(&Message::Refused { channel: number, code: code.number(), text: clip(text) });
-        if conn.role == Role::Acceptor && conn.unserved.len() < max {
+        // A peer whose copy is a fork brings the same again: it is not offered the document, so that others can go on.
+        if conn.role == Role::Acceptor && code != RefuseCode::Fork && conn.unserved.len() < max {
             conn.unserved.insert(doc);
         }
     }

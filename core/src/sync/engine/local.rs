@@ -4,6 +4,7 @@
 //! senders (a served copy, which then leaves memory, so that nothing is shown that a restart would lose).
 
 use super::{Engine, Task};
+use crate::graph::Fork;
 use crate::id::DocName;
 use crate::op::Batch;
 use crate::sync::room::{Fault, interleave};
@@ -56,6 +57,15 @@ impl Engine {
         if let Some(at_ms) = room.keeper.retry_ms() {
             self.wake_room_by(&doc, at_ms);
         }
+    }
+
+    /// What a peer sent depends on another life of a writer than the one that is stored.
+    pub(super) fn forked(&mut self, doc: &DocName, fork: Fork) {
+        let Some(room) = self.rooms.get(doc).filter(|room| !room.app) else { return };
+        if let Some(id) = room.keeper.sender(fork.by) {
+            self.fault(id, doc, Fault::Fork(fork.at));
+        }
+        self.evict_unstored(doc, "some of them depend on another content than is stored, and were refused");
     }
 
     fn evict_unstored(&mut self, doc: &DocName, reason: &str) {

@@ -264,7 +264,7 @@ impl Room {
         if !self.app || planted::is(Bug::SentBeforeStored) {
             self.fan_out(std::slice::from_ref(&piece));
         }
-        self.keeper.add(piece, stored);
+        self.keeper.add(piece, from, stored);
         self.release_stored();
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::Room;
 use super::outbox::{Piece, to_batch};
-use crate::id::VersionVector;
+use crate::id::{OpId, VersionVector};
 use crate::op::Batch;
 use crate::planted::{self, Bug};
-use crate::sync::input::Token;
+use crate::sync::input::{ConnId, Token};
 
 const FIRST_RETRY_MS: u64 = 1_000;
 const LAST_RETRY_MS: u64 = 60_000;
@@ -18,6 +18,8 @@ const LAST_RETRY_MS: u64 = 60_000;
 #[derive(Debug)]
 struct Entry {
     piece: Arc<Piece>,
+    /// Who sent it; `None`: it was written here.
+    from: Option<ConnId>,
     /// It is in the store already: it only keeps its place in the order.
     stored: bool,
 }
@@ -49,8 +51,14 @@ impl Keeper {
         self.entries.is_empty()
     }
 
-    pub(crate) fn add(&mut self, piece: Arc<Piece>, stored: bool) {
-        self.entries.push(Entry { piece, stored });
+    pub(crate) fn add(&mut self, piece: Arc<Piece>, from: Option<ConnId>, stored: bool) {
+        self.entries.push(Entry { piece, from, stored });
+    }
+
+    /// Who sent the change with this operation, which is not stored. O(changes that are not stored).
+    pub(crate) fn sender(&self, op: OpId) -> Option<ConnId> {
+        let holds = |piece: &Piece| piece.replica == op.replica && (piece.first..piece.end).contains(&op.seq);
+        self.entries.iter().find(|entry| holds(&entry.piece))?.from
     }
 
     /// When a failed batch is tried again.

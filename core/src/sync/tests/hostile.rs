@@ -3,6 +3,8 @@
 use quickcheck::{QuickCheck, TestResult};
 
 use super::*;
+use crate::graph::Fork;
+use crate::id::OpId;
 use crate::op::{Digest, chain, chain_start};
 
 fn log() -> (LogHead, Vec<u8>) {
@@ -222,6 +224,48 @@ fn a_fork_is_refused_and_reported() {
     put_frame(&mut long, &bytes);
     say_changes(&mut hand, 0, 0, &long);
     assert_eq!((fork(&hand), hand.applied()), ((true, 1), 1));
+}
+
+/// Bug class B: a dependency on another content of a log before its end is found by the driver. Its sender is refused and
+/// not asked again; nothing of it is passed on, and the others come back.
+#[test]
+fn what_depends_on_another_life_of_a_writer_blocks_its_sender_alone() {
+    const OTHER: ConnId = ConnId(8);
+    let open_again = |hand: &mut Hand, channel| {
+        let mut bytes = vec![message::FORMAT_MESSAGES];
+        bytes.extend(message::encode(&open(channel, "d", None)));
+        hand.say_bytes(OTHER, bytes);
+    };
+    let said_to_other = |hand: &Hand, what: &str| {
+        let frames = hand.effects.iter().filter_map(|effect| match effect {
+            Effect::Send { conn: OTHER, bytes } => Some(format!("{:?}", message::decode(bytes))),
+            _ => None,
+        });
+        frames.filter(|words| words.contains(what)).count()
+    };
+    let mut hand = Hand::ready(Grant::all());
+    hand.open(0, "d");
+    say_changes(&mut hand, 0, 0, &log().1);
+    hand.connect(OTHER, Role::Acceptor);
+    hand.greet(OTHER, Grant::all());
+    open_again(&mut hand, 0);
+    let liar = hand.name(ReplicaId::from(5));
+    let dep = Dep { replica: ReplicaId::from(9), end: 2, digest: [3; 16] };
+    let frames = changes(&mut LogHead::default(), &[b"x"], &[dep]);
+    let mut bytes = vec![message::FORMAT_MESSAGES];
+    bytes.extend(message::encode(&Message::Changes { channel: 0, log: liar, first_seq: 0, frames: Blob(&frames) }));
+    hand.engine.handle(1, Input::Received { conn: CONN, bytes });
+    let by = OpId { replica: ReplicaId::from(5), seq: 0 };
+    let fork = Fork { at: OpId { replica: ReplicaId::from(9), seq: 1 }, by };
+    assert!(matches!(hand.engine.poll_effect(), Some(Effect::Persist { .. })), "the engine cannot tell");
+    hand.engine.handle(1, Input::Forked { doc: doc("d"), fork });
+    hand.drain();
+    assert_eq!(hand.heard_count("Refused { channel: 0, code: 6"), 1);
+    assert_eq!((said_to_other(&hand, "Refused { channel: 0, code: 5"), said_to_other(&hand, "Changes")), (1, 0));
+    assert_eq!(hand.closed(), None, "other documents live on");
+    open_again(&mut hand, 1);
+    assert_eq!(said_to_other(&hand, "Opened { channel: 1"), 1);
+    assert_eq!(hand.heard_count("Offer"), 0, "it would bring the same again");
 }
 
 /// Bug class J: presence of somebody else.
