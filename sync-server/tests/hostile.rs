@@ -358,7 +358,7 @@ async fn a_change_with_a_forged_past_is_not_stored() {
     put_frame(&mut frames, &bytes);
     let segment = Segment { replica: ReplicaId::from(2), first_seq: 0, frames };
     liar.forge(Batch { segments: vec![segment] }).await;
-    liar.until("told", |liar| liar.refused.iter().any(|(code, _)| *code == RefuseCode::NotStored)).await;
+    liar.until("told", |liar| liar.refused.iter().any(|(code, _)| *code == RefuseCode::Fork)).await;
     liar.disconnect();
     assert_eq!(scene.stored("board"), 2);
 
