@@ -7,6 +7,8 @@
 
 mod links;
 mod mend;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -366,8 +368,9 @@ impl Hub {
     }
 
     fn close(&mut self, conn: ConnId, code: CloseCode, text: String) {
-        let Some(outbox) = self.connections.get(&conn) else { return };
+        // A peer may say why and be gone within one turn: the reason is logged all the same.
         tracing::info!(conn = conn.0, ?code, "closing: {text}");
+        let Some(outbox) = self.connections.get(&conn) else { return };
         outbox.close(code, text);
         self.forget(conn);
     }
@@ -376,7 +379,6 @@ impl Hub {
         if self.connections.remove(&conn).is_some() {
             self.expiries.retain(|(_, other)| *other != conn);
             self.unlinked(conn);
-            self.rooms.values_mut().filter_map(|room| room.repair.as_mut()).for_each(|repair| repair.forget(conn));
             self.rooms.values_mut().filter_map(|room| room.repair.as_mut()).for_each(|repair| repair.forget(conn));
             self.input(Input::Disconnected { conn });
         }

@@ -213,11 +213,10 @@ async fn a_scrub_finds_what_nobody_reads() {
     assert_eq!(run(&["scrub"]).status.code(), Some(2));
 
     let relay = Process::start(folder.path(), &["--scrub-bytes-per-s", "1000000"]);
-    // A turn of the relay that comes after its first scrub.
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    relay.until_logged("sick");
+    relay.until_logged("scrubbed");
     relay.signal("TERM");
-    let (_, log) = relay.wait();
-    assert!(log.contains("scrub") && log.contains("sick") && log.contains("scrubbed"), "{log}");
+    relay.wait();
 }
 
 /// A scrub beside a relay that has the document open mends it from memory: nobody notices.

@@ -2,18 +2,42 @@
 
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Only there to end a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A relay in a process of its own; killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    logged: Arc<Logged>,
+    reading: Option<JoinHandle<()>>,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// The line it printed.
     pub(crate) line: String,
+}
+
+/// What a process has logged so far. It is read all the time: a pipe that is full would stop the process.
+#[derive(Default)]
+struct Logged {
+    text: Mutex<String>,
+    more: Condvar,
+}
+
+impl Logged {
+    fn read(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            self.text.lock().expect("no panic").extend([line.as_str(), "\n"]);
+            self.more.notify_all();
+        }
+    }
 }
 
 /// The program, with no settings from the environment.
@@ -49,7 +73,18 @@ impl Process {
             let output = child.wait_with_output().expect("ends");
             panic!("it said {line:?} and {}", String::from_utf8_lossy(&output.stderr));
         };
-        Self { child, addr, line }
+        let (logged, stderr) = (Arc::<Logged>::default(), child.stderr.take().expect("it was piped"));
+        let reader = Arc::clone(&logged);
+        let reading = Some(std::thread::spawn(move || reader.read(stderr)));
+        Self { child, logged, reading, addr, line }
+    }
+
+    /// Waits until it has logged something that contains `text`.
+    pub(crate) fn until_logged(&self, text: &str) {
+        let log = self.logged.text.lock().expect("no panic");
+        let (log, waited) =
+            self.logged.more.wait_timeout_while(log, PATIENCE, |log| !log.contains(text)).expect("no panic");
+        assert!(!waited.timed_out(), "it did not log {text:?}: {log}");
     }
 
     /// Sends a signal by name, for example `TERM`.
@@ -61,10 +96,8 @@ impl Process {
     /// Waits for the end; returns how it ended and what it logged.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("it ends");
-        let mut log = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            stderr.read_to_string(&mut log).expect("reads");
-        }
+        self.reading.take().map(JoinHandle::join).transpose().expect("it reads to the end");
+        let log = self.logged.text.lock().expect("no panic").clone();
         (status, log)
     }
 }
