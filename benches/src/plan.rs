@@ -55,10 +55,22 @@ pub(crate) struct Sum {
     pub(crate) total: i64,
 }
 
+impl Sum {
+    /// What two concurrent halves come to; `None` where a library decides which of two wins.
+    pub(crate) fn with(self, other: Self, kind: Kind) -> Option<Self> {
+        let total = self.total + other.total;
+        match kind {
+            Kind::Counter => Some(Self { entries: 1, total }),
+            Kind::List => Some(Self { entries: self.entries + other.entries, total }),
+            Kind::Map | Kind::Set => None,
+        }
+    }
+}
+
 const KEYS: u64 = 10_000;
 const ELEMENTS: u64 = 1_000;
 
-/// The name of a key, or of an element where a library has only keys.
+/// The name of a key of the map.
 pub(crate) fn key(number: u32) -> String {
     format!("key {number}")
 }

@@ -1,7 +1,8 @@
 //! Maps, sets, counters and lists beside the peers': `cargo xtask bench types [OPTION…]`.
 //!
 //! This file runs the rounds, and writes the table and the JSON. Not here: the operations (`plan`) and the libraries
-//! (`adapters`). Always holds: what a library made, saved and merged is compared with what the operations come to.
+//! (`adapters`). Always holds: what a library made and saved is what the operations come to; what it merged is equal on
+//! both sides and, where each library must come to the same (counters and lists), what both halves come to together.
 #![deny(unsafe_code)]
 
 mod adapters;
@@ -99,7 +100,7 @@ fn round<L: Library>(kind: Kind, count: usize) -> Result<Result<[f64; ROWS.len()
     check(opened.1, "opened")?;
     drop(opened);
     let heap = measure::heap(|| L::open(&saved))?;
-    let (one, other) = (operations(kind, count / 2, 2).0, operations(kind, count / 2, 3).0);
+    let ((one, one_sum), (other, other_sum)) = (operations(kind, count / 2, 2), operations(kind, count / 2, 3));
     let Some((_, mut one)) = build::<L>(2, &one)? else { return cut() };
     let Some((_, mut other)) = build::<L>(3, &other)? else { return cut() };
     let (from_one, from_other) = (L::export(&mut one)?, L::export(&mut other)?);
@@ -107,6 +108,9 @@ fn round<L: Library>(kind: Kind, count: usize) -> Result<Result<[f64; ROWS.len()
     L::import(&mut other, &from_one)?;
     let (left, right) = (L::sum(&one, kind)?, L::sum(&other, kind)?);
     ensure!(left == right, "{}: merged {}s differ: {left:?}, {right:?}", L::NAME, kind.name());
+    if let Some(both) = one_sum.with(other_sum, kind) {
+        ensure!(left == both, "{}: a merged {} is {left:?} instead of {both:?}", L::NAME, kind.name());
+    }
     Ok(Ok([ms(apply), saved.len() as f64, ms(load), heap.live as f64, heap.peak as f64, ms(merge)]))
 }
 

@@ -1,7 +1,8 @@
 //! Hybrid logical clocks: 48 bits of milliseconds and 16 bits of counter (Kulkarni et al., "Logical Physical Clocks", 2014).
 //!
 //! Always holds: `tick` returns a larger time than every time this clock has returned or accepted; a remote time more
-//! than `MAX_DRIFT_MS` ahead of the wall is never accepted, however many come one after the other. Not here: a source of time. The driver calls `set_now`.
+//! than `MAX_DRIFT_MS` ahead of the wall is never accepted, however many come one after
+//! the other. Not here: a source of time; the driver calls `set_now`.
 
 use std::fmt;
 

@@ -14,6 +14,7 @@ pub use checkpoint::Checkpoint;
 pub use memory::MemoryStore;
 
 use crate::id::DocName;
+use crate::op::Batch;
 
 /// A record as it was appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,14 @@ pub struct Record {
     pub index: u64,
     /// Its content.
     pub bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Records for the places of damaged ones: the first has all that was missing, the others are empty batches.
+    pub fn in_place_of(damaged: &[Damage], missing: &Batch) -> Vec<Self> {
+        let contents = std::iter::once(missing.encode()).chain(std::iter::repeat(Batch::default().encode()));
+        damaged.iter().zip(contents).map(|(damage, bytes)| Self { index: damage.index, bytes }).collect()
+    }
 }
 
 /// One record to be appended.
@@ -124,7 +133,7 @@ pub trait Store {
     /// If nothing was changed: the medium failed, or one of the records in their place is not damaged.
     fn repair(&mut self, doc: &DocName, records: &[Record]) -> Result<(), StoreError>;
 
-    /// Whether records were set aside that are still kept, of all documents: for people to look into, and to delete.
+    /// How many records were set aside and are still kept, of all documents: for people to look into, and to delete.
     ///
     /// # Errors
     /// If that cannot be read.

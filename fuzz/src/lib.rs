@@ -13,6 +13,7 @@ pub mod decoders;
 pub mod forge;
 pub mod gossip;
 pub mod oracle;
+pub mod random;
 pub mod rich;
 pub mod script;
 #[cfg(not(target_family = "wasm"))]

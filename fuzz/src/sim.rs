@@ -13,7 +13,6 @@ mod facts;
 mod link;
 mod net;
 mod node;
-mod random;
 mod scenario;
 mod settle;
 mod tally;

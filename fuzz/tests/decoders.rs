@@ -7,6 +7,7 @@ use peak_alloc::PeakAlloc;
 use selvedge_fuzz::arbitrary::tests;
 use selvedge_fuzz::bytes::mutate;
 use selvedge_fuzz::decoders::{DECODERS, Decoder};
+use selvedge_fuzz::random::Random;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -29,18 +30,6 @@ fn check(decoder: &Decoder, bytes: &[u8]) -> Result<bool, String> {
     Ok(accepted)
 }
 
-/// Numbers that any machine draws again: xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -56,11 +45,10 @@ fn damaged_bytes_are_an_error_or_a_value_that_can_be_used() {
         assert!(good.contains(&true), "{}: none of its own bytes are accepted", decoder.name);
         let mut accepted = 0;
         for case in 0..tests(1_000) {
-            let mut dice = Dice(start.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(case << 1) | 1);
-            (0..4).for_each(|_| _ = dice.next());
-            let mut bytes = seeds[dice.next() as usize % seeds.len()].clone();
+            let mut dice = Random::new(start.wrapping_shl(32) ^ case);
+            let mut bytes = seeds[dice.index(seeds.len())].clone();
             let mutations: Vec<_> =
-                (0..1 + dice.next() % 4).map(|_| (dice.next() as u8, dice.next() as u32, dice.next() as u8)).collect();
+                (0..1 + dice.below(4)).map(|_| (dice.bits() as u8, dice.bits() as u32, dice.bits() as u8)).collect();
             mutate(&mut bytes, &mutations);
             match check(&decoder, &bytes) {
                 Ok(good) => accepted += u64::from(good),

@@ -113,7 +113,6 @@ impl Hub {
         peers: Vec<String>,
     ) -> (Self, LoadedRooms) {
         let (loaded, rooms) = mpsc::unbounded_channel();
-        storage.documents();
         let hub = Self {
             engine,
             gate,

@@ -47,7 +47,7 @@ struct Stage {
 
 /// What became of changes from a peer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fetched {
+pub(crate) enum Progress {
     /// More are missing.
     Waits,
     /// Nothing is: these records take the place of the damaged ones; if none is damaged, they are appended.
@@ -111,25 +111,23 @@ impl Repair {
     }
 
     /// The records that mend the document, if nothing is missing.
-    pub(crate) fn whole(&self) -> Fetched {
+    pub(crate) fn whole(&self) -> Progress {
         if self.open_goals().next().is_some() {
-            return Fetched::Waits;
+            return Progress::Waits;
         }
         let batch = Batch { segments: self.verified.values().flatten().cloned().collect() };
-        let mut contents = std::iter::once(batch.encode()).chain(std::iter::repeat(Batch::default().encode()));
-        let places = self.damaged.iter().map(|damage| damage.index);
-        let records: Vec<_> = places.zip(&mut contents).map(|(index, bytes)| Record { index, bytes }).collect();
-        if !records.is_empty() || batch.is_empty() {
-            return Fetched::Whole(records);
-        }
-        Fetched::Whole(contents.take(1).map(|bytes| Record { index: u64::MAX, bytes }).collect())
+        Progress::Whole(if self.damaged.is_empty() && !batch.is_empty() {
+            vec![Record { index: u64::MAX, bytes: batch.encode() }]
+        } else {
+            Record::in_place_of(&self.damaged, &batch)
+        })
     }
 
     /// Takes changes from a peer.
     ///
     /// # Errors
     /// Why they are not what was stored, naming the author and the operation; everything of that log from that peer is dropped.
-    pub(crate) fn fetched(&mut self, conn: ConnId, batch: &Batch) -> Result<Fetched, String> {
+    pub(crate) fn take_in(&mut self, conn: ConnId, batch: &Batch) -> Result<Progress, String> {
         for segment in &batch.segments {
             let replica = segment.replica;
             let Some(goal) = self.goals.get(&replica).filter(|_| !self.verified.contains_key(&replica)) else {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use crate::redb_store::{FILE_NAME, RedbStore};
-use crate::repair::Fetched;
+use crate::repair::Progress;
 use crate::room::Room;
 use crate::storage::{Answer, Checked, Storage};
 
@@ -66,7 +66,7 @@ impl Report {
         for doc in store.documents()? {
             let found = store.salvage(&doc);
             if let Some(room) = report.document(&file, &doc, found)
-                && let Some(Fetched::Whole(records)) = room.repair.map(|repair| repair.whole())
+                && let Some(Progress::Whole(records)) = room.repair.map(|repair| repair.whole())
             {
                 store.repair(&doc, &records)?;
                 report.repaired += records.len() as u64;

@@ -4,7 +4,7 @@
 //! sanitizer, would find nothing in safe code. Corpora grow in target/fuzz/corpus. Not here: the targets (fuzz/targets).
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
@@ -46,14 +46,13 @@ pub(crate) fn run(repo: &Repo, args: &[OsString]) -> Result<ExitCode> {
         cargo.args(["run", "--quiet", "--release", "--manifest-path"]).arg(&manifest);
         cargo
     };
-    let mut seeds: Command = cargo("fuzz/plain");
+    let mut seeds = cargo("fuzz/plain");
     seeds.args(["--bin", "seeds", "--", name]).arg(&corpus);
     ensure!(proc::visible(&mut seeds)?.success(), "the first bytes for {name} could not be written");
     let mut fuzz = cargo("fuzz/coverage");
     // With a target that is named, the flags do not reach build scripts, which would not link.
     let host = rustc_host()?;
     fuzz.args(["--target", &host]);
-    // A target of one's own keeps the flags away from build scripts.
     fuzz.env("RUSTFLAGS", COVERAGE.join(" ")).args(["--bin", name, "--"]).args(&args[1..]).arg(&corpus);
     Ok(proc::exit_code(proc::visible(&mut fuzz)?))
 }

@@ -71,10 +71,7 @@ impl Actor {
                 }
                 continue;
             }
-            let missing = open.doc.batch_since(&mending.stood).encode();
-            let contents = std::iter::once(missing).chain(std::iter::repeat(Batch::default().encode()));
-            let places = mending.damaged.iter().map(|damage| damage.index);
-            let records = places.zip(contents).map(|(index, bytes)| Record { index, bytes }).collect();
+            let records = Record::in_place_of(&mending.damaged, &open.doc.batch_since(&mending.stood));
             if let Some(worker) = &self.worker {
                 worker.repair(name.clone(), records, open.doc.replica());
                 mending.rewriting = true;

@@ -3,11 +3,15 @@
 //!
 //! Links start eager; a link that brings what is here already becomes lazy at both ends, so that the eager ones form a
 //! tree. Over lazy links log ends are announced; a change that was announced and does not come makes its link eager
-//! again. Always holds: a link becomes lazy only for another one that brought the same, never for what came from outside of
-//! the tree; what is remembered of announcements is bounded. Other than in the paper a message is named by a log and its end, so one
-//! announcement stands for all before it and the copy itself tells what is known; and the tree is improved by time in
-//! place of hops: an announcement that was far ahead of its change came by a shorter way. Not here: sending, and the
-//! changes. Who asks for what is missing names its version and gets everything behind it.
+//! again.
+//!
+//! Always holds: a link becomes lazy only for another one that brought the same, never for what came from outside of
+//! the tree; what is remembered of announcements is bounded.
+//!
+//! Other than in the paper a message is named by a log and its end, so one announcement stands for all before it and the
+//! copy itself tells what is known; and the tree is improved by time in place of hops: an announcement that was far
+//! ahead of its change came by a shorter way. Not here: sending, and the changes. Who asks for what is missing names its
+//! version and gets everything behind it.
 
 use crate::id::ReplicaId;
 use crate::ordered::OrdMap;

@@ -10,6 +10,7 @@ use peak_alloc::PeakAlloc;
 use selvedge::doc::{Expand, Side};
 use selvedge::op::Batch;
 use selvedge::{ContainerKind, Doc, EditError, OpId, ReplicaId, Transaction, UndoManager, VersionVector};
+use selvedge_fuzz::random::Random;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -98,16 +99,6 @@ fn doc(id: u128) -> Doc {
     Doc::new(ReplicaId::from(id))
 }
 
-/// Numbers below `sides`, the same on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides.max(1)
-    }
-}
-
 /// An edit that is a change of its own.
 fn edit(doc: &mut Doc, edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), EditError>) -> Result<Batch, EditError> {
     doc.change(edit)?;
@@ -119,10 +110,10 @@ fn insert(doc: &mut Doc, pos: usize, text: &str) -> Result<Batch, EditError> {
 }
 
 /// Inserts or deletes somewhere.
-fn scribble(doc: &mut Doc, dice: &mut Dice) -> Result<Batch, EditError> {
+fn scribble(doc: &mut Doc, dice: &mut Random) -> Result<Batch, EditError> {
     let len = doc.text("t").len();
-    let pos = dice.below(len);
-    if len > 20 && dice.below(3) == 0 { edit(doc, |tx| tx.text("t").delete(pos, 1)) } else { insert(doc, pos, "abc") }
+    let pos = dice.index(len);
+    if len > 20 && dice.index(3) == 0 { edit(doc, |tx| tx.text("t").delete(pos, 1)) } else { insert(doc, pos, "abc") }
 }
 
 /// Imports into a fresh document, one by one.
@@ -160,7 +151,7 @@ fn one_position(n: usize) -> Prepared {
 
 /// Two authors take turns, each with all that the other has written.
 fn alternating_authors(n: usize) -> Prepared {
-    let (mut docs, mut dice) = ([doc(1), doc(2)], Dice(1));
+    let (mut docs, mut dice) = ([doc(1), doc(2)], Random::new(1));
     let mut batches = Vec::new();
     for turn in 0..n {
         let batch = scribble(&mut docs[turn % 2], &mut dice)?;
@@ -174,7 +165,7 @@ fn alternating_authors(n: usize) -> Prepared {
 fn branches(n: usize, alternately: bool) -> Prepared {
     let mut batches = Vec::new();
     for author in 0..2 {
-        let (mut doc, mut dice) = (doc(author + 1), Dice(author as u64));
+        let (mut doc, mut dice) = (doc(author + 1), Random::new(author as u64));
         for turn in 0..n / 2 {
             batches.push(((if alternately { turn } else { 0 }, author), scribble(&mut doc, &mut dice)?));
         }
@@ -241,9 +232,9 @@ fn paste(n: usize) -> Prepared {
 }
 
 fn delete_all(n: usize) -> Prepared {
-    let (mut writer, mut dice, mut known) = (doc(1), Dice(3), Vec::new());
+    let (mut writer, mut dice, mut known) = (doc(1), Random::new(3), Vec::new());
     for _ in 0..n {
-        let at = dice.below(writer.text("t").len());
+        let at = dice.index(writer.text("t").len());
         known.push(insert(&mut writer, at, "a")?);
     }
     let mut reader = read(&known)?;
@@ -283,9 +274,9 @@ fn same_key(n: usize) -> Prepared {
 }
 
 fn set_churn(n: usize) -> Prepared {
-    let (mut doc, mut dice, mut batches) = (doc(1), Dice(5), Vec::new());
+    let (mut doc, mut dice, mut batches) = (doc(1), Random::new(5), Vec::new());
     for _ in 0..n {
-        let (added, removed) = (dice.below(100) as i64, dice.below(100) as i64);
+        let (added, removed) = (dice.index(100) as i64, dice.index(100) as i64);
         batches.push(edit(&mut doc, |tx| {
             tx.set("s").add(added)?;
             tx.set("s").remove(removed)
@@ -295,13 +286,13 @@ fn set_churn(n: usize) -> Prepared {
 }
 
 fn list_moves(n: usize) -> Prepared {
-    let (mut writer, mut dice) = (doc(1), Dice(6));
+    let (mut writer, mut dice) = (doc(1), Random::new(6));
     for value in 0..n {
         writer.change(|tx| tx.list("l").push(value as i64))?;
     }
     Ok(Box::new(move || {
         for _ in 0..n {
-            let (from, to) = (dice.below(n), dice.below(n));
+            let (from, to) = (dice.index(n), dice.index(n));
             writer.change(|tx| tx.list("l").move_to(from, to))?;
         }
         read(&[everything(&mut writer)])?.to_json();
@@ -310,14 +301,14 @@ fn list_moves(n: usize) -> Prepared {
 }
 
 fn tree_moves(n: usize) -> Prepared {
-    let (mut writer, mut dice, mut nodes) = (doc(1), Dice(7), Vec::<OpId>::new());
+    let (mut writer, mut dice, mut nodes) = (doc(1), Random::new(7), Vec::<OpId>::new());
     for _ in 0..n {
-        let parent = (dice.below(4) > 0 && !nodes.is_empty()).then(|| nodes[dice.below(nodes.len())]);
+        let parent = (dice.index(4) > 0 && !nodes.is_empty()).then(|| nodes[dice.index(nodes.len())]);
         nodes.push(writer.change(|tx| tx.tree("f").create(parent, 0))?);
     }
     Ok(Box::new(move || {
         for _ in 0..n {
-            let (node, parent) = (nodes[dice.below(n)], nodes[dice.below(n)]);
+            let (node, parent) = (nodes[dice.index(n)], nodes[dice.index(n)]);
             match writer.change(|tx| tx.tree("f").move_to(node, Some(parent), 0)) {
                 Ok(()) | Err(EditError::WouldCycle { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -328,10 +319,10 @@ fn tree_moves(n: usize) -> Prepared {
 }
 
 fn undo_everything(n: usize) -> Prepared {
-    let (mut doc, mut dice) = (doc(1), Dice(8));
+    let (mut doc, mut dice) = (doc(1), Random::new(8));
     let mut undo = UndoManager::new(&doc);
     for _ in 0..n {
-        let (at, key) = (dice.below(doc.text("t").len()), format!("key {}", dice.below(50)));
+        let (at, key) = (dice.index(doc.text("t").len()), format!("key {}", dice.index(50)));
         undo.change(&mut doc, |tx| {
             tx.text("t").insert(at, "ab")?;
             tx.root().set(&key, at as i64)
@@ -344,11 +335,11 @@ fn undo_everything(n: usize) -> Prepared {
 }
 
 fn marks(n: usize) -> Prepared {
-    let (mut writer, mut dice) = (doc(1), Dice(9));
+    let (mut writer, mut dice) = (doc(1), Random::new(9));
     writer.change(|tx| tx.text("t").push_str(&"word ".repeat(n)))?;
     let mut batches = vec![everything(&mut writer)];
     for _ in 0..n {
-        let (at, key) = (dice.below(5 * n - 10), ["bold", "link", "comment"][dice.below(3)]);
+        let (at, key) = (dice.index(5 * n - 10), ["bold", "link", "comment"][dice.index(3)]);
         batches.push(edit(&mut writer, |tx| tx.text("t").mark(at..at + 10, key, at as i64, Expand::After))?);
     }
     Ok(Box::new(move || {
@@ -358,14 +349,14 @@ fn marks(n: usize) -> Prepared {
 }
 
 fn anchors(n: usize) -> Prepared {
-    let (mut doc, mut dice) = (doc(1), Dice(10));
+    let (mut doc, mut dice) = (doc(1), Random::new(10));
     for _ in 0..n {
         scribble(&mut doc, &mut dice)?;
     }
     let handle = doc.text("t").handle().ok_or("a text")?;
     Ok(Box::new(move || {
         for _ in 0..n {
-            let pos = dice.below(doc.text("t").len());
+            let pos = dice.index(doc.text("t").len());
             let anchor = doc.anchor(handle, pos, Side::Before)?;
             insert(&mut doc, pos / 2, "x")?;
             doc.resolve(&anchor).ok_or("the place of the anchor")?;
@@ -375,7 +366,7 @@ fn anchors(n: usize) -> Prepared {
 }
 
 fn save_and_open(n: usize) -> Prepared {
-    let (mut writer, mut dice) = (doc(1), Dice(11));
+    let (mut writer, mut dice) = (doc(1), Random::new(11));
     for _ in 0..n {
         scribble(&mut writer, &mut dice)?;
     }
@@ -392,7 +383,7 @@ fn save_and_open(n: usize) -> Prepared {
 
 /// Two authors meet now and then; somebody asks for everything in the end.
 fn late_reader(n: usize) -> Prepared {
-    let (mut docs, mut dice) = ([doc(1), doc(2)], Dice(12));
+    let (mut docs, mut dice) = ([doc(1), doc(2)], Random::new(12));
     for turn in 0..n {
         scribble(&mut docs[turn % 2], &mut dice)?;
         if turn % 20 == 0 {

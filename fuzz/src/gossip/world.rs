@@ -7,6 +7,7 @@ use selvedge::gossip::{Address, Effect, HyParView, Input, Message, Plumtree};
 
 use super::report::{Broadcast, Report};
 use super::{JOIN_MS, MAX_BROADCASTS, Plan};
+use crate::random::Random;
 
 /// Members through which the others join.
 const CONTACTS: u32 = 4;
@@ -68,7 +69,7 @@ pub(super) struct World {
     events: BTreeMap<(u64, u64), Event>,
     order: u64,
     now_ms: u64,
-    random: u64,
+    random: Random,
     courses: Vec<Course>,
     restarted: u32,
     by_comparison: u64,
@@ -96,7 +97,7 @@ impl World {
             events: BTreeMap::new(),
             order: 0,
             now_ms: 0,
-            random: plan.seed,
+            random: Random::new(plan.seed),
             courses: Vec::new(),
             restarted: 0,
             by_comparison: 0,
@@ -113,11 +114,7 @@ impl World {
     }
 
     fn below(&mut self, end: u64) -> u64 {
-        // Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end.max(1)
+        self.random.below(end)
     }
 
     fn fresh_view(&mut self, member: u32) -> HyParView {

@@ -10,7 +10,7 @@ use selvedge::store::Record;
 use selvedge::sync::DocState;
 use selvedge::{Doc, ReplicaId, VersionVector};
 
-use super::random::Random;
+use crate::random::Random;
 use crate::script::Replica;
 
 /// What a process has of a document.

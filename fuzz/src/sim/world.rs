@@ -12,9 +12,9 @@ use super::disk::Disk;
 use super::facts::Facts;
 use super::link::Link;
 use super::node::{Kind, Node, Slot};
-use super::random::Random;
 use super::scenario::{Cast, Scenario};
 use super::tally::{Fault, Tally};
+use crate::random::Random;
 
 /// The time of day at which every run begins, in milliseconds.
 const BEGIN_MS: u64 = 1_700_000_000_000;

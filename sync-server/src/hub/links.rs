@@ -37,8 +37,8 @@ pub(crate) struct Links {
     pub(crate) catalog: Catalog,
     /// Documents of the store that are not in the catalog yet; `None` until the store has listed them.
     survey: Option<VecDeque<DocName>>,
-    /// The store could not list them.
-    unlisted: bool,
+    /// It was asked to list them.
+    listing: bool,
     /// One of them is being read.
     reading: bool,
     /// Questions that came too early.
@@ -50,7 +50,7 @@ impl Links {
     pub(crate) fn new(urls: Vec<String>) -> Self {
         let peers = urls.into_iter().map(|url| Peer { url, conn: None, follower: Follower::default() }).collect();
         let (catalog, waiting) = (Catalog::new(), Vec::new());
-        Self { peers, catalog, survey: None, unlisted: false, reading: false, waiting, news_at: None }
+        Self { peers, catalog, survey: None, listing: false, reading: false, waiting, news_at: None }
     }
 
     fn is_ready(&self) -> bool {
@@ -82,6 +82,7 @@ impl Hub {
             peer.conn = Some(conn);
             peer.follower.begin(now_ms);
         }
+        self.list_documents();
     }
 
     /// A connection is gone.
@@ -100,13 +101,20 @@ impl Hub {
         }
     }
 
+    /// Begins the survey, unless that was done: a relay that nobody compares with never reads its whole store.
+    fn list_documents(&mut self) {
+        if self.links.survey.is_none() && !std::mem::replace(&mut self.links.listing, true) {
+            self.storage.documents();
+        }
+    }
+
     /// The store has listed its documents: they are read one by one, while everything else goes on.
     pub(super) fn survey(&mut self, documents: Result<Vec<DocName>, StoreError>) {
         match documents {
             Ok(documents) => self.links.survey = Some(documents.into()),
             Err(error) => {
-                tracing::error!("cannot list the documents; no collections are compared until a restart: {error}");
-                self.links.unlisted = true;
+                tracing::error!("cannot list the documents, so no collections are compared: {error}");
+                self.links.listing = false;
                 for (conn, ..) in std::mem::take(&mut self.links.waiting) {
                     self.input(Input::Answer { conn, answer: None });
                 }
@@ -164,10 +172,8 @@ impl Hub {
 
     /// A peer asks about a collection.
     pub(super) fn asked(&mut self, conn: ConnId, collection: String, question: Vec<u8>) {
-        if self.links.unlisted {
-            return self.input(Input::Answer { conn, answer: None });
-        }
         if !self.links.is_ready() {
+            self.list_documents();
             // A connection has one question open at a time.
             return self.links.waiting.push((conn, collection, question));
         }

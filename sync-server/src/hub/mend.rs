@@ -9,7 +9,7 @@ use selvedge::store::StoreError;
 use selvedge::sync::{ConnId, Input, RefuseCode};
 
 use super::Hub;
-use crate::repair::Fetched;
+use crate::repair::Progress;
 use crate::room::Room;
 
 impl Hub {
@@ -18,7 +18,7 @@ impl Hub {
         let Some(repair) = &room.repair else { return };
         let (reason, missing) = (repair.reason(&self.store_name, &doc), repair.missing());
         tracing::error!(%doc, "damaged: {reason}");
-        if let Fetched::Whole(records) = repair.whole() {
+        if let Progress::Whole(records) = repair.whole() {
             self.mending.insert(doc.clone());
             return self.storage.repair(doc, records);
         }
@@ -30,9 +30,9 @@ impl Hub {
     /// A peer sends changes that may be the missing ones.
     pub(super) fn salvaged(&mut self, conn: ConnId, doc: DocName, batch: &Batch) {
         let Some(repair) = self.rooms.get_mut(&doc).and_then(|room| room.repair.as_mut()) else { return };
-        match repair.fetched(conn, batch) {
-            Ok(Fetched::Waits) => {}
-            Ok(Fetched::Whole(records)) => {
+        match repair.take_in(conn, batch) {
+            Ok(Progress::Waits) => {}
+            Ok(Progress::Whole(records)) => {
                 if let Some(room) = self.rooms.get_mut(&doc) {
                     room.repair = None;
                 }
@@ -54,9 +54,9 @@ impl Hub {
         };
         let lacks = room.since(&damaged.version());
         let Some(mut repair) = damaged.repair else { return };
-        match repair.fetched(ConnId(u64::MAX), &lacks) {
-            Ok(Fetched::Whole(records)) => self.storage.repair(doc, records),
-            Ok(Fetched::Waits) => tracing::error!(%doc, "the room in memory lacks what is damaged in the store"),
+        match repair.take_in(ConnId(u64::MAX), &lacks) {
+            Ok(Progress::Whole(records)) => self.storage.repair(doc, records),
+            Ok(Progress::Waits) => tracing::error!(%doc, "the room in memory lacks what is damaged in the store"),
             Err(problem) => tracing::error!(%doc, "the room in memory is not what was stored: {problem}"),
         }
     }

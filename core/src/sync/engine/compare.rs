@@ -1,8 +1,9 @@
 //! Collections are compared: questions and answers pass between the drivers of the two sides.
 //!
 //! Always holds: a connection has one question on its way at most; none reaches the driver unless the asking side may
-//! read every document of the collection; a dialer that asked is told once when the collection has changed. Not here: what they say (`merkle`), and the collections themselves: the
-//! driver has the store, which knows documents that no room is open for.
+//! read every document of the collection; a dialer that asked is told once when the collection has changed.
+//! Not here: what they say (`merkle`), and the collections themselves: the driver has the store, which knows documents
+//! that no room is open for.
 
 use super::Engine;
 use super::open::Broken;
