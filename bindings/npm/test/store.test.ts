@@ -170,6 +170,18 @@ test("two tabs append at the same time: no number twice, none missing", async ()
   for (const store of stores) await store.close();
 });
 
+test("records up to a mark are put together; what comes after the mark stays, and numbers go on", async () => {
+  const store = new IndexedDbStore(new IDBFactory() as unknown as globalThis.IDBFactory, undefined);
+  const one = (byte: number) => new Uint8Array([byte]);
+  for (const byte of [0, 1, 2, 3]) await store.append([{ doc: "a", bytes: one(byte) }, { doc: "b", bytes: one(byte) }]);
+  await store.compact("a", 2, one(9));
+  assert.deepEqual(await store.read("a", 0), [{ index: 2, bytes: one(9) }, { index: 3, bytes: one(3) }]);
+  await store.append([{ doc: "a", bytes: one(4) }]);
+  assert.deepEqual(await store.read("a", 3), [{ index: 3, bytes: one(3) }, { index: 4, bytes: one(4) }]);
+  assert.equal((await store.read("b", 0)).length, 4);
+  await store.close();
+});
+
 /** Bug class D (y-indexeddb#42): a connection that was closed by a versionchange must not lose what comes later. */
 test("a database that somebody deletes is made again, and its loss is told", async () => {
   const factory = new IDBFactory() as unknown as globalThis.IDBFactory;
