@@ -139,3 +139,14 @@ fn the_patterns_are_where_the_architecture_says() {
         }
     }
 }
+
+/// Every mutant that no test notices has its reason beside it.
+#[test]
+fn surviving_mutants_are_explained() {
+    let page = fs::read_to_string(root().join("docs/mutants.md")).expect("the page is there");
+    let table = page.split("| survivor |").nth(1).expect("it has the table");
+    for row in table.lines().filter(|line| line.starts_with("| `core/")) {
+        let why = row.rsplit("` |").next().unwrap_or_default();
+        assert!(why.trim().len() > "| . |".len(), "no reason beside {row}");
+    }
+}

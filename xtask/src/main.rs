@@ -1,7 +1,7 @@
 //! `cargo xtask`: the only set-up and the only commands that a developer of Selvedge needs.
 //!
 //! This file reads the command line and hands over. It knows nothing of toolchains, folders or processes:
-//! see `setup`, `build`, `demo`, `test`, `simulate`, `bench` and `fuzz` for those.
+//! see `setup`, `build`, `demo`, `test`, `simulate`, `bench`, `fuzz` and `mutants` for those.
 #![allow(clippy::print_stderr, reason = "printing is what a tool is for")]
 
 mod bench;
@@ -10,6 +10,7 @@ mod demo;
 mod environment;
 mod fresh;
 mod fuzz;
+mod mutants;
 mod proc;
 mod relay;
 mod repo;
@@ -63,6 +64,11 @@ enum Command {
         /// The target, and arguments such as -max_total_time=60.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Change files of core, one thing at a time, and write into docs/mutants.md what no test notices.
+    Mutants {
+        /// Files, such as core/src/codec/reader.rs.
+        files: Vec<OsString>,
     },
     /// Print `export` lines of the wasm toolchain, or run a command with them.
     Env {
@@ -124,6 +130,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Simulate { args } => simulate::run(&repo, &args),
         Command::Bench { args } => bench::run(&repo, &args),
         Command::Fuzz { args } => fuzz::run(&repo, &args),
+        Command::Mutants { files } => mutants::run(&repo, &files),
         Command::Env { command } => environment::print_or_run(&repo, &command),
     }
 }

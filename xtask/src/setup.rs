@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::repo::Repo;
 pub(crate) use toolchain::{LINKER, TARGET, WasmToolchain};
+pub(crate) use tools::cargo_mutants;
 
 /// What a command needs; the set-up does no more than that.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The programs of the wasm build: Node.js (looked for), wasm-bindgen and wasm-pack (installed when missing).
+//! The programs of the wasm build: Node.js (looked for), wasm-bindgen and wasm-pack (installed when missing), and of `mutants`.
 //!
 //! A program on the PATH wins if its version fits; else `cargo install` puts it into `target/tools`.
 
@@ -45,6 +45,15 @@ pub(super) fn wasm_pack(repo: &Repo) -> Result<(PathBuf, String)> {
         install(repo, "wasm-pack", None)?;
     }
     find_wasm_pack(repo).with_context(|| missing("wasm-pack", None))
+}
+
+/// cargo-mutants, of any version.
+pub(crate) fn cargo_mutants(repo: &Repo) -> Result<PathBuf> {
+    let find = || candidates(repo, "cargo-mutants").into_iter().next();
+    if find().is_none() {
+        install(repo, "cargo-mutants", None)?;
+    }
+    find().with_context(|| missing("cargo-mutants", None))
 }
 
 /// Looks for wasm-bindgen of that version.
