@@ -90,6 +90,8 @@ export interface CoreReplica {
   everything(): Uint8Array;
   /** Whether `everything` says as much as the records that the document was opened from. */
   isWhole(): boolean;
+  /** For a document of which records were damaged: whether by now nothing waits for what they held. */
+  mend(clock: number): boolean;
   importSaved(bytes: Uint8Array, clock: number): boolean;
   conflicts(handle: number, key: string | undefined): Scalar[];
   /** The runs of a text with equal marks: text, then keys and values in turn. */

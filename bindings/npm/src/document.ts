@@ -15,7 +15,7 @@ import { CounterView, ListView, MapView, RegisterView, SetView, TextView } from 
 import { changeInfo, Undo } from "./history.js";
 import { Mirror, type TextChanges } from "./mirror.js";
 import { normalise } from "./normalise.js";
-import type { Lease, RecordStore } from "./store/store.js";
+import type { Damage, Lease, RecordStore } from "./store/store.js";
 import type {
   Anchor, AnchorPosition, Blame, ChangeEvent, ChangeInfo, ChangeOptions, CounterHandle, Doc, ListHandle, MapHandle, Patch, Path, Peer,
   Presence, RegisterHandle, Scalar, SetHandle, Snapshot, Status, TextHandle, UndoManager, Unsubscribe, Value, Version,
@@ -63,6 +63,8 @@ export class DocumentObject<T extends object> implements Doc<T> {
   #linkError: SelvedgeError | null = null;
   #closed: Promise<void> | null = null;
   #compacting: Promise<void> = Promise.resolve();
+  /** Stored records that do not come back as they were written. */
+  #damage: Damage | null = null;
   readonly #onPage = (event: Event) => this.#pageEvent(event);
 
   constructor(core: CoreReplica, name: string, lease: Lease, store: RecordStore) {
@@ -73,7 +75,10 @@ export class DocumentObject<T extends object> implements Doc<T> {
     this.#lease = lease;
     this.#mirror = new Mirror(core.view());
     this.#driver = new Driver(core, name, store, {
-      changed: () => this.#takePatches(false),
+      changed: () => {
+        this.#takePatches(false);
+        if (this.#damage) this.#refreshStatus();
+      },
       statusChanged: () => this.#refreshStatus(),
       presenceChanged: () => this.#tellPresence(),
       error: (error) => {
@@ -353,9 +358,25 @@ export class DocumentObject<T extends object> implements Doc<T> {
   }
 
   /** For `open`: puts the stored records up to number `last` together, in the background. */
-  compact(last: number): void {
-    this.#compacting = this.#store.compact(this.name, last, this.#core.everything())
+  compact(last: number, damage?: Damage): void {
+    this.#compacting = this.#store.compact(this.name, last, this.#core.everything(), damage)
       .catch((error: SelvedgeError) => this.report(error));
+  }
+
+  /** For `open`: records are damaged; they are put in order when all that waits for them is here again. */
+  mend(damage: Damage): void {
+    this.#damage = damage;
+    this.report(damage.problem);
+    this.#refreshStatus();
+  }
+
+  #tryToMend(): void {
+    const damage = this.#damage;
+    const isHeard = this.#driver.status.caughtUp || this.#tabs > 0;
+    if (!damage || !isHeard || !this.#driver.mend()) return;
+    this.#damage = null;
+    this.compact(damage.last, damage);
+    this.#driver.pump();
   }
 
   offline(on: boolean): void {
@@ -431,12 +452,13 @@ export class DocumentObject<T extends object> implements Doc<T> {
       caughtUp,
       online: !this.#offline && globalThis.navigator?.onLine !== false,
       tabs: this.#tabs,
-      error: storeError ?? (connected ? null : this.#linkError),
+      error: storeError ?? this.#damage?.problem ?? (connected ? null : this.#linkError),
     });
   }
 
   #refreshStatus(): void {
     if (this.#driver.status.connected) this.#linkError = null;
+    this.#tryToMend();
     const status = this.#makeStatus();
     const keys = Object.keys(status) as (keyof Status)[];
     if (keys.every((key) => status[key] === this.#status[key]) && !this.#closed) return;

@@ -97,6 +97,11 @@ export class Driver implements Switchboard {
     this.pump();
   }
 
+  /** After stored records were damaged: whether everything that waited for them is here. */
+  mend(): boolean {
+    return this.core.mend(clock());
+  }
+
   /** Merges a saved document; whether anything in it was new. */
   import(bytes: Uint8Array): boolean {
     this.#dirty = false;

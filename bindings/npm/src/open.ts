@@ -22,7 +22,9 @@ const OPTIONS = ["relay", "token", "init", "store", "tabs", "webSocket"];
 /**
  * Opens a document by name: from this device's store, and from the relay and the other tabs as they answer.
  *
- * Rejects if the store cannot be read: a document that cannot be read is never taken for an empty one.
+ * Rejects if the store cannot be read: a document that cannot be read is never taken for an empty one. Nor if
+ * records are damaged and there is nobody to fetch them from; with a relay or other tabs it opens with what stands,
+ * and `status.error` says what is wrong until the rest was fetched again.
  */
 export async function open<T extends object = Record<string, any>>(name: string, options: OpenOptions<T> = {}): Promise<Doc<T>> {
   checkName(name);
@@ -35,12 +37,13 @@ export async function open<T extends object = Record<string, any>>(name: string,
   }
   const store = makeStore(options.store);
   const [module, lease] = await Promise.all([loadCore(), store.lease(name)]).catch((error: unknown) => closing(store, error));
-  const document = await start<T>(module, name, store, lease, init).catch((error: unknown) => {
+  const hasPeers = relay !== undefined || sharesTabs(options);
+  const document = await start<T>(module, name, store, lease, init, hasPeers).catch((error: unknown) => {
     lease.release();
     return closing(store, error);
   });
   document.attach((driver, events): Links => {
-    const tabs = options.tabs !== false && typeof BroadcastChannel === "function"
+    const tabs = sharesTabs(options)
       ? new TabLinks(driver, name, store.shared, globalThis.navigator?.locks, events.tabs)
       : null;
     const link = relay === undefined ? null
@@ -59,10 +62,14 @@ export async function open<T extends object = Record<string, any>>(name: string,
   return document;
 }
 
+function sharesTabs(options: OpenOptions<object>): boolean {
+  return options.tabs !== false && typeof BroadcastChannel === "function";
+}
+
 /** A document in memory from the bytes of `save`: no store, no tabs, no relay. */
 export async function load<T extends object = Record<string, any>>(bytes: Uint8Array): Promise<Doc<T>> {
   const store = new MemoryStore();
-  const document = await start<T>(await loadCore(), "loaded", store, freshLease(), undefined);
+  const document = await start<T>(await loadCore(), "loaded", store, freshLease(), undefined, false);
   try {
     document.import(bytes);
   } catch (error) {
@@ -74,8 +81,15 @@ export async function load<T extends object = Record<string, any>>(bytes: Uint8A
 
 async function start<T extends object>(
   module: CoreModule, name: string, store: RecordStore, lease: Lease, init: Plain | undefined,
+  hasPeers: boolean,
 ): Promise<DocumentObject<T>> {
-  const records = await store.read(name, 0);
+  const { records, damage } = await store.salvage(name);
+  // What our id wrote last may be lost here and known elsewhere: it must not be used again.
+  if (damage) {
+    if (!hasPeers) throw damage.problem;
+    lease.release();
+    lease = freshLease();
+  }
   let core: CoreReplica;
   let fresh: boolean;
   try {
@@ -86,7 +100,8 @@ async function start<T extends object>(
   }
   const document = new DocumentObject<T>(core, name, lease, store);
   if (fresh) document.initialised();
-  if (records.length > MANY_RECORDS && core.isWhole()) document.compact(records.at(-1)?.index ?? 0);
+  if (damage) document.mend(damage);
+  else if (records.length > MANY_RECORDS && core.isWhole()) document.compact(records.at(-1)?.index ?? 0);
   return document;
 }
 

@@ -160,26 +160,13 @@ test("a store that is deleted gets everything again", async () => {
 });
 
 /** Bug class D (hocuspocus#382): a document that cannot be read is never taken for an empty one. */
-test("a damaged record is an error that names it, never an empty document", async () => {
+test("a damaged record that nobody can be asked for is an error that names it, never an empty document", async () => {
   const [doc] = (await tabs(1)) as [Doc<Any>];
   doc.text("t").insert(0, "x");
   await doc.until("saved");
   await doc.close();
-  const db = await new Promise<IDBDatabase>((resolve) => {
-    const request = indexedDB.open("selvedge");
-    request.onsuccess = () => resolve(request.result);
-  });
-  const rows = db.transaction("records", "readwrite").objectStore("records");
-  await new Promise<void>((resolve) => {
-    const get = rows.get([doc.name, 0]);
-    get.onsuccess = () => {
-      const row = get.result as { bytes: Uint8Array };
-      row.bytes[row.bytes.length - 1]! ^= 1;
-      rows.put(row).onsuccess = () => resolve();
-    };
-  });
-  db.close();
-  await assert.rejects(open(doc.name), (error: SelvedgeError) => error.code === "malformed" && error.message.includes(`${doc.name}/0`));
+  await spoil(doc.name, 0);
+  await assert.rejects(open(doc.name, { tabs: false }), (error: SelvedgeError) => error.code === "malformed" && error.message.includes(`${doc.name}/0`));
 });
 
 test("a closed document says so, and closing waits for the store", async () => {
@@ -236,4 +223,79 @@ test("many records are put together when the document is opened, whatever other 
   opened.push(again);
   assert.deepEqual(again.value, { tags: [0, 1], ...(value as Any) });
   assert.ok(Object.entries(version).every(([replica, end]) => again.version[replica] === end));
+});
+
+/** Opens the database by itself, and changes what is in it. */
+async function tamper(stores: string[], change: (tx: IDBTransaction) => void): Promise<void> {
+  const db = await new Promise<IDBDatabase>((resolve, reject) => {
+    const request = globalThis.indexedDB.open("selvedge");
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  await new Promise<void>((resolve, reject) => {
+    const tx = db.transaction(stores, "readwrite");
+    tx.oncomplete = () => resolve();
+    tx.onabort = () => reject(tx.error);
+    change(tx);
+  });
+  db.close();
+}
+
+/** Flips a bit of a record on disk. */
+function spoil(doc: string, index: number): Promise<void> {
+  return tamper(["records"], (tx) => {
+    const row = tx.objectStore("records").get([doc, index]);
+    row.onsuccess = () => {
+      const spoiled = row.result as { bytes: Uint8Array };
+      spoiled.bytes[3]! ^= 1;
+      tx.objectStore("records").put(spoiled);
+    };
+  });
+}
+
+/** Bug class D: what the disk has spoiled is fetched again from whoever has it, and nothing else is lost. */
+test("a damaged record is fetched again, set aside and replaced", async () => {
+  const [author] = (await tabs(1)) as [Doc<Any>];
+  const other: Doc<Any> = await open(author.name, { store: "memory" });
+  opened.push(other);
+  for (const word of ["one", "two", "three"]) {
+    author.change((d) => void (d[word] = true));
+    await author.until("saved");
+  }
+  const everything = { one: true, two: true, three: true };
+  await becomes(() => other.value, everything);
+  await author.close();
+  await spoil(author.name, 1);
+
+  // Alone it opens with what stands, and says what is wrong; what waits for the damaged record is not lost.
+  other.offline(true);
+  const alone: Doc<Any> = await open(author.name);
+  opened.push(alone);
+  assert.deepEqual(alone.value, { one: true });
+  assert.equal(alone.status.error?.code, "malformed");
+  assert.match(alone.status.error!.message, new RegExp(`${author.name}/1`));
+  assert.notEqual(alone.replica, author.replica);
+  alone.change((d) => void (d.alone = true));
+  await alone.close();
+
+  other.offline(false);
+  const mended: Doc<Any> = await open(author.name);
+  opened.push(mended);
+  await becomes(() => mended.value, { ...everything, alone: true });
+  await becomes(() => other.value, { ...everything, alone: true });
+  await until("it is in order", () => mended.status.error === null);
+  mended.change((d) => void (d.later = true));
+  await mended.close();
+  await other.close();
+  const again: Doc<Any> = await open(author.name, { tabs: false });
+  opened.push(again);
+  assert.deepEqual(again.value, { ...everything, alone: true, later: true });
+  assert.equal(again.status.error, null);
+  await again.close();
+  let kept: IDBValidKey[] = [];
+  await tamper(["meta"], (tx) => {
+    const keys = tx.objectStore("meta").getAllKeys();
+    keys.onsuccess = () => (kept = keys.result);
+  });
+  assert.deepEqual(kept.filter((key) => Array.isArray(key)), [["set aside", author.name, 1]]);
 });

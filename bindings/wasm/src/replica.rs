@@ -145,6 +145,23 @@ impl Replica {
         self.with(|inner| Ok(inner.whole))
     }
 
+    /// For a document of which records were damaged: whether by now nothing waits for what they held. If so, what
+    /// waited is passed on like an edit, because it may never have been sent.
+    pub fn mend(&self, clock: f64) -> Result<bool, JsValue> {
+        self.with(|inner| {
+            let misfit = |error| decode_error("the document does not fit", &error);
+            let imported = inner.doc.import_batch(&Batch::default()).map_err(misfit)?;
+            inner.whole = imported.pending_bytes == 0 && imported.forks.is_empty();
+            if inner.whole {
+                let everything = inner.doc.batch_since(&VersionVector::new());
+                let batch =
+                    in_causal_order(&everything, &VersionVector::new(), &inner.doc.version()).map_err(misfit)?;
+                inner.engine.handle(millis(clock), Input::Edited { doc: inner.name.clone(), batch });
+            }
+            Ok(inner.whole)
+        })
+    }
+
     /// Merges a file; whether anything in it was new.
     #[wasm_bindgen(js_name = importSaved)]
     pub fn import_saved(&self, bytes: &[u8], clock: f64) -> Result<bool, JsValue> {

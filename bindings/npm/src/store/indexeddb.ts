@@ -8,7 +8,7 @@
 
 import { SelvedgeError } from "../error.js";
 import { randomBytes, toHex } from "../util.js";
-import { type Append, freshLease, type Lease, type RecordStore, type StoredRecord } from "./store.js";
+import { type Append, type Damage, freshLease, type Lease, type RecordStore, type Salvage, type StoredRecord } from "./store.js";
 
 const DATABASE = "selvedge";
 const VERSION = 1;
@@ -53,26 +53,48 @@ export class IndexedDbStore implements RecordStore {
   }
 
   async read(doc: string, from: number): Promise<StoredRecord[]> {
+    const { records, damage } = await this.#read(doc, from);
+    if (damage) throw damage.problem;
+    return records;
+  }
+
+  salvage(doc: string): Promise<Salvage> {
+    return this.#read(doc, 0);
+  }
+
+  async #read(doc: string, from: number): Promise<Salvage> {
     const rows = await this.#run("readonly", "read", (tx) => {
       const range = IDBKeyRange.bound([doc, from], [doc, Infinity]);
       return result<Row[]>(tx.objectStore("records").getAll(range));
     });
     let next = from;
-    return rows.map(({ index, bytes, checksum: sum, whole }) => {
-      const follows = index === next || whole === true;
-      if (!follows || !(bytes instanceof Uint8Array) || sum !== checksum(doc, index, bytes)) {
-        throw new SelvedgeError("malformed", `IndexedDB database ${DATABASE}, record ${doc}/${next}: it is missing or damaged`, {
-          hint: "Nothing was changed. Open the document on another device, or delete this site's data to fetch it anew.",
-        });
+    let first: number | null = null;
+    const records: StoredRecord[] = [];
+    const indexes: number[] = [];
+    for (const { index, bytes, checksum: sum, whole } of rows) {
+      if (index !== next && whole !== true) first ??= next;
+      if (bytes instanceof Uint8Array && sum === checksum(doc, index, bytes)) {
+        records.push({ index, bytes });
+      } else {
+        first ??= index;
+        indexes.push(index);
       }
       next = index + 1;
-      return { index, bytes };
+    }
+    if (first === null) return { records, damage: null };
+    const problem = new SelvedgeError("malformed", `IndexedDB database ${DATABASE}, record ${doc}/${first}: it is missing or damaged`, {
+      hint: "It is fetched again from the relay or another tab, if one is there that has it. What nobody else has of it is lost.",
     });
+    return { records, damage: { indexes, last: next - 1, problem } };
   }
 
-  async compact(doc: string, last: number, bytes: Uint8Array): Promise<void> {
-    await this.#run("readwrite", "compact", (tx) => {
+  async compact(doc: string, last: number, bytes: Uint8Array, damage?: Damage): Promise<void> {
+    await this.#run("readwrite", "compact", async (tx) => {
       const store = tx.objectStore("records");
+      for (const index of damage?.indexes ?? []) {
+        tx.objectStore("meta").put(await result(store.get([doc, index])), ["set aside", doc, index]);
+      }
+      if (damage) tx.objectStore("replicas").delete(IDBKeyRange.bound([doc], [doc, []]));
       store.delete(IDBKeyRange.bound([doc, 0], [doc, last]));
       store.add({ doc, index: last, bytes, checksum: checksum(doc, last, bytes), whole: true } satisfies Row);
     });
@@ -130,7 +152,7 @@ export class IndexedDbStore implements RecordStore {
       const db = await this.#connect();
       let tx: IDBTransaction;
       try {
-        tx = db.transaction(["records", "replicas"], mode, { durability: "strict" });
+        tx = db.transaction(["records", "replicas", "meta"], mode, { durability: "strict" });
       } catch (error) {
         // The browser closed the connection under us: once more with a new one.
         this.#db = null;

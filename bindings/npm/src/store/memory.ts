@@ -3,7 +3,7 @@
  */
 
 import type { SelvedgeError } from "../error.js";
-import { type Append, freshLease, type Lease, type RecordStore, type StoredRecord } from "./store.js";
+import { type Append, freshLease, type Lease, type RecordStore, type Salvage, type StoredRecord } from "./store.js";
 
 export class MemoryStore implements RecordStore {
   readonly shared = false;
@@ -23,6 +23,10 @@ export class MemoryStore implements RecordStore {
   read(doc: string, from: number): Promise<StoredRecord[]> {
     const log = this.#records.get(doc) ?? [];
     return Promise.resolve(log.slice(from).map((bytes, i) => ({ index: from + i, bytes: bytes.slice() })));
+  }
+
+  async salvage(doc: string): Promise<Salvage> {
+    return { records: await this.read(doc, 0), damage: null };
   }
 
   documents(): Promise<string[]> {

@@ -22,6 +22,21 @@ export interface Append {
   readonly bytes: Uint8Array;
 }
 
+/** Records that do not come back as they were written. */
+export interface Damage {
+  /** The numbers of those that are there; others are missing. */
+  readonly indexes: readonly number[];
+  /** The largest number that there is. */
+  readonly last: number;
+  readonly problem: SelvedgeError;
+}
+
+export interface Salvage {
+  /** Those that came back as they were written, in order. */
+  readonly records: StoredRecord[];
+  readonly damage: Damage | null;
+}
+
 /** A writer's id that is ours until it is released (or this page ends). */
 export interface Lease {
   readonly replica: Uint8Array;
@@ -34,10 +49,16 @@ export interface RecordStore {
   /** Whether other tabs read and write the same records. */
   readonly shared: boolean;
   append(records: readonly Append[]): Promise<void>;
+  /** The records from a number on. Rejects if one is damaged. */
   read(doc: string, from: number): Promise<StoredRecord[]>;
+  /** What there is of a document, damaged or not. */
+  salvage(doc: string): Promise<Salvage>;
   documents(): Promise<string[]>;
-  /** Puts `bytes`, which say all that the records up to number `last` say, in their place. */
-  compact(doc: string, last: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Puts `bytes`, which say all that the records up to number `last` say, in their place. Damaged ones among them are
+   * set aside, and nobody may use an id again that wrote to the document: what it wrote last may be lost.
+   */
+  compact(doc: string, last: number, bytes: Uint8Array, damaged?: Damage): Promise<void>;
   /** An id that wrote to this document before and is free, or a fresh one. Take it before reading the records. */
   lease(doc: string): Promise<Lease>;
   /** Called when the store lost what it held (evicted, deleted): everything must be appended again. */
