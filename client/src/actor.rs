@@ -2,7 +2,7 @@
 //!
 //! It works in turns: it takes everything that waits (commands, messages, completions), then seals and hands over what
 //! was edited, then drains the engine's effects, once. So many small changes cost little each. Always holds: nothing
-//! else touches a document; when too much waits to be sent or stored, no commands are taken.
+//! else touches a document; when too much waits to be stored, no commands are taken.
 //! Not here: sockets (`socket`), disks (`store`).
 
 mod effects;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use selvedge::DocName;
 use selvedge::doc::{Doc, Patch};
 use selvedge::sync::{ConnId, Engine, Input, Token};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -30,9 +30,6 @@ use crate::held::Held;
 use crate::progress::{Connection, Progress};
 use crate::socket::{NetEvent, Outbox};
 use crate::store::{Stored, Worker};
-
-/// Bytes that may wait to be sent before commands have to wait.
-const MAX_QUEUED_BYTES: usize = 4 << 20;
 
 /// Bytes that may wait to be stored before commands have to wait.
 const MAX_STORING_BYTES: usize = 16 << 20;
@@ -201,7 +198,6 @@ impl Actor {
         let congested = self.is_congested();
         let deadline = self.engine.deadline().into_iter().chain(self.follow_due_ms()).min();
         let deadline = deadline.map(|ms| self.started + Duration::from_millis(ms));
-        let drained = self.full_link().map(|link| link.out.drained.clone());
         tokio::select! {
             Some(stored) = self.ports.stored.recv() => self.on_stored(stored),
             Some(event) = self.ports.net.recv() => self.on_net(event),
@@ -209,18 +205,13 @@ impl Actor {
                 Some(command) => self.on_command(command),
                 None => return false,
             },
-            () = notified(drained), if congested => {}
             () = sleep_until(deadline.unwrap_or(self.started)), if deadline.is_some() => self.handle(Input::Woken),
         }
         true
     }
 
     fn is_congested(&self) -> bool {
-        self.storing_bytes > MAX_STORING_BYTES || self.full_link().is_some()
-    }
-
-    fn full_link(&self) -> Option<&Link> {
-        self.links.values().find(|link| link.out.queued() > MAX_QUEUED_BYTES)
+        self.storing_bytes > MAX_STORING_BYTES
     }
 
     async fn say_goodbye(mut self) {
@@ -245,13 +236,5 @@ impl Actor {
         if let Some(finished) = self.finished.take() {
             let _ = finished.send(());
         }
-    }
-}
-
-/// Waits for a notice; without anybody to give one, for ever.
-async fn notified(notify: Option<Arc<Notify>>) {
-    match notify {
-        Some(notify) => notify.notified().await,
-        None => std::future::pending().await,
     }
 }

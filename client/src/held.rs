@@ -63,8 +63,8 @@ impl Held {
         Ok(())
     }
 
-    pub(crate) fn since(&self, version: &VersionVector) -> Batch {
-        self.logs.since(version)
+    pub(crate) fn part_since(&self, version: &VersionVector, max_bytes: usize) -> Batch {
+        self.logs.part_since(version, max_bytes)
     }
 
     pub(crate) fn states(&mut self) -> Vec<LogState> {

@@ -1,12 +1,10 @@
 //! Connections: to each relay, dialled and dialled again with backoff; from other devices, if we listen; all pumped in
 //! both directions.
 //!
-//! Always holds: one connection at a time to each relay; what is queued for sending is counted, so that the actor can stop making
-//! more; what arrives waits in a bounded channel, so that a busy actor slows the relay down. Not here: what messages
+//! Always holds: one connection at a time to each relay; what was written is told, so that the engine makes no more than is
+//! taken; what arrives waits in a bounded channel, so that a busy actor slows the relay down. Not here: what messages
 //! mean (the engine).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -15,7 +13,7 @@ use rand_core::TryRng;
 use selvedge::sync::{CloseCode, ConnId, Reconnect, dial_address};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -26,6 +24,9 @@ use crate::error::ClientError;
 
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After how many written bytes the actor is told.
+const REPORT_BYTES: usize = 16 << 10;
 
 /// How long a closing connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,6 +44,8 @@ pub(crate) enum NetEvent {
     Up { conn: ConnId, relay: Option<usize>, out: Outbox },
     /// A message arrived.
     Received { conn: ConnId, bytes: Vec<u8> },
+    /// Messages were written, of so many bytes since the last time.
+    Written { conn: ConnId, bytes: usize },
     /// It ended, or (without `conn`) an attempt failed; the next one comes after `retry_ms`.
     Down { conn: Option<ConnId>, relay: Option<usize>, code: Option<u16>, problem: String, retry_ms: u64 },
 }
@@ -58,24 +61,16 @@ enum Order {
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
     orders: mpsc::UnboundedSender<Order>,
-    queued: Arc<AtomicUsize>,
-    pub(crate) drained: Arc<Notify>,
 }
 
 impl Outbox {
     pub(crate) fn send(&self, bytes: Vec<u8>) {
-        self.queued.fetch_add(bytes.len(), Ordering::Relaxed);
         // A connection that is gone says so with `Down`; what it did not send is sent again over the next one.
         let _ = self.orders.send(Order::Send(bytes));
     }
 
     pub(crate) fn close(&self, code: CloseCode, text: String) {
         let _ = self.orders.send(Order::Close(code, text));
-    }
-
-    /// Bytes that wait to be sent.
-    pub(crate) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
     }
 }
 
@@ -186,9 +181,7 @@ async fn pump<S: AsyncRead + AsyncWrite + Unpin>(
     events: &mpsc::Sender<NetEvent>,
 ) -> (Option<u16>, String) {
     let (orders, inbox) = mpsc::unbounded_channel();
-    let (queued, drained) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let out = Outbox { orders, queued: queued.clone(), drained: drained.clone() };
-    if events.send(NetEvent::Up { conn, relay, out }).await.is_err() {
+    if events.send(NetEvent::Up { conn, relay, out: Outbox { orders } }).await.is_err() {
         return (None, "the client was closed".into());
     }
     let (sink, stream) = socket.split();
@@ -196,7 +189,7 @@ async fn pump<S: AsyncRead + AsyncWrite + Unpin>(
     // Reading goes on while a message is being written: two ends that only write would wait for each other.
     let closed = tokio::select! {
         ended = &mut reading => return ended,
-        closed = write(sink, inbox, &queued, &drained) => closed,
+        closed = write(sink, inbox, conn, events) => closed,
     };
     let goodbye = timeout(CLOSE_TIMEOUT, reading).await;
     match (closed, goodbye) {
@@ -233,16 +226,19 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
 async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut inbox: mpsc::UnboundedReceiver<Order>,
-    queued: &AtomicUsize,
-    drained: &Notify,
+    conn: ConnId,
+    events: &mpsc::Sender<NetEvent>,
 ) -> Result<String, tungstenite::Error> {
+    let mut unreported = 0;
     while let Some(order) = inbox.recv().await {
         match order {
             Order::Send(bytes) => {
-                let len = bytes.len();
+                unreported += bytes.len();
                 sink.send(Message::Binary(bytes.into())).await?;
-                queued.fetch_sub(len, Ordering::Relaxed);
-                drained.notify_one();
+                if unreported >= REPORT_BYTES {
+                    // If the actor is gone, the inbox ends next.
+                    let _ = events.send(NetEvent::Written { conn, bytes: std::mem::take(&mut unreported) }).await;
+                }
             }
             Order::Close(code, text) => {
                 let reason = text.chars().take(30).collect::<String>().into();

@@ -12,6 +12,7 @@ mod config;
 mod conn;
 mod effect;
 mod engine;
+mod flow;
 mod input;
 mod message;
 mod names;

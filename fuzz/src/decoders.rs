@@ -284,8 +284,9 @@ fn drain(engine: &mut Engine, conn: ConnId) -> Vec<Vec<u8>> {
             }
             Effect::Close { conn, .. } => Input::Disconnected { conn },
             Effect::Send { conn: to, bytes } => {
+                let written = Input::Written { conn: to, bytes: bytes.len() };
                 sent.extend((to == conn).then_some(bytes));
-                continue;
+                written
             }
             _ => continue,
         };

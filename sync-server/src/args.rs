@@ -101,9 +101,9 @@ pub struct ServeArgs {
         value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
     pub max_message_bytes: u32,
 
-    /// Most bytes that may wait for one client that reads too slowly; beyond that it is disconnected and catches up when
-    /// it connects again.
-    #[arg(long, env = "SELVEDGE_MAX_QUEUED_BYTES", value_name = "N", default_value_t = 64 << 20,
+    /// Most bytes that may wait for one client that reads too slowly; beyond that it gets no changes until it has read
+    /// some, and catches up then.
+    #[arg(long, env = "SELVEDGE_MAX_QUEUED_BYTES", value_name = "N", default_value_t = 2 << 20,
         value_parser = clap::value_parser!(u32).range(64 << 10..))]
     pub max_queued_bytes: u32,
 

@@ -21,14 +21,14 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::hub::FromConn;
-use crate::outbox::{Bounds, Next, Outbox, Reason};
+use crate::outbox::{Next, Outbox, Reason};
 
 /// Eagerly allocated for each connection.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 /// Collected before it is written.
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
-/// Frames that may wait for one connection.
-const MAX_QUEUED_MESSAGES: usize = 16_384;
+/// After how many written bytes the hub is told.
+const REPORT_BYTES: usize = 16 << 10;
 /// How long a peer that is to be closed may take nothing.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 /// How much is read and thrown away after a close frame, so that the frame itself is not lost to a reset.
@@ -56,25 +56,21 @@ pub(crate) struct Shared {
     budget: Arc<Semaphore>,
     budget_bytes: usize,
     max_message_bytes: usize,
-    bounds: Bounds,
     next_conn: Arc<AtomicU64>,
 }
 
 impl Shared {
-    pub(crate) fn new(to_hub: mpsc::Sender<FromConn>, max_message_bytes: usize, max_queued_bytes: usize) -> Self {
+    pub(crate) fn new(to_hub: mpsc::Sender<FromConn>, max_message_bytes: usize) -> Self {
         let budget_bytes = (max_message_bytes * 2).max(64 << 20);
         let budget = Arc::new(Semaphore::new(budget_bytes));
-        let bounds = Bounds { messages: MAX_QUEUED_MESSAGES, bytes: max_queued_bytes };
-        Self { to_hub, budget, budget_bytes, max_message_bytes, bounds, next_conn: Arc::default() }
+        Self { to_hub, budget, budget_bytes, max_message_bytes, next_conn: Arc::default() }
     }
 
     pub(crate) fn web_socket_config(&self) -> WebSocketConfig {
         WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(
-                self.bounds.bytes.max(self.max_message_bytes) + MAX_CHANGE_BYTES + WRITE_BUFFER_BYTES,
-            )
+            .max_write_buffer_size(self.max_message_bytes + MAX_CHANGE_BYTES + WRITE_BUFFER_BYTES)
             .max_message_size(Some(self.max_message_bytes))
             .max_frame_size(Some(self.max_message_bytes))
     }
@@ -88,7 +84,7 @@ impl Shared {
     /// Serves a connection, one that came to us or one that was dialed, until it ends.
     pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: Socket<S>, dialed: Option<Dialed>) {
         let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
-        let outbox = Arc::new(Outbox::new(self.bounds));
+        let outbox = Arc::new(Outbox::default());
         if self.to_hub.send(FromConn::Connected { conn, outbox: Arc::clone(&outbox), dialed }).await.is_err() {
             return;
         }
@@ -99,7 +95,7 @@ impl Shared {
                 None => outbox.abandon(),
             }
         };
-        let both = async { tokio::join!(reading, write(&mut sink, &outbox)) };
+        let both = async { tokio::join!(reading, self.write(conn, &mut sink, &outbox)) };
         let patience = async {
             outbox.ending().await;
             let mut before = None;
@@ -148,6 +144,45 @@ impl Shared {
         }
         None
     }
+
+    /// Writes what is queued, everything at once with one flush, until the end.
+    async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        conn: ConnId,
+        sink: &mut SplitSink<Socket<S>, Message>,
+        outbox: &Outbox,
+    ) {
+        let mut unreported = 0;
+        loop {
+            match outbox.next().await {
+                Next::Write(messages) => {
+                    for message in messages {
+                        let bytes = message.len();
+                        if sink.feed(Message::Binary(message.into())).await.is_err() {
+                            return outbox.abandon();
+                        }
+                        outbox.written(bytes);
+                        unreported += bytes;
+                        if unreported >= REPORT_BYTES {
+                            // If the hub is gone, its goodbye is next.
+                            let _ = self.to_hub.send(FromConn::Written { conn, bytes: unreported }).await;
+                            unreported = 0;
+                        }
+                    }
+                    if sink.flush().await.is_err() {
+                        return outbox.abandon();
+                    }
+                }
+                Next::Close(code, text) => {
+                    let frame = CloseFrame { code: WireCode::from(4000 + code as u16), reason: short(&text).into() };
+                    // The peer may be gone already; then there is nobody to tell.
+                    let _ = sink.send(Message::Close(Some(frame))).await;
+                    return;
+                }
+                Next::Abandon => return,
+            }
+        }
+    }
 }
 
 /// What the peer did wrong; `None` if it is just gone.
@@ -159,33 +194,6 @@ fn reason(error: &Error, max_message_bytes: usize) -> Option<Reason> {
         Error::Protocol(problem) => Some((CloseCode::Malformed, format!("not a valid WebSocket frame: {problem}"))),
         Error::Utf8(_) => Some((CloseCode::Malformed, "text frames are not used here".to_owned())),
         _ => None,
-    }
-}
-
-/// Writes what is queued, everything at once with one flush, until the end.
-async fn write<S: AsyncRead + AsyncWrite + Unpin>(sink: &mut SplitSink<Socket<S>, Message>, outbox: &Outbox) {
-    loop {
-        match outbox.next().await {
-            Next::Write(messages) => {
-                for message in messages {
-                    let bytes = message.len();
-                    if sink.feed(Message::Binary(message.into())).await.is_err() {
-                        return outbox.abandon();
-                    }
-                    outbox.written(bytes);
-                }
-                if sink.flush().await.is_err() {
-                    return outbox.abandon();
-                }
-            }
-            Next::Close(code, text) => {
-                let frame = CloseFrame { code: WireCode::from(4000 + code as u16), reason: short(&text).into() };
-                // The peer may be gone already; then there is nobody to tell.
-                let _ = sink.send(Message::Close(Some(frame))).await;
-                return;
-            }
-            Next::Abandon => return,
-        }
     }
 }
 

@@ -56,6 +56,11 @@ pub(crate) enum FromConn {
         bytes: Vec<u8>,
         permit: OwnedSemaphorePermit,
     },
+    /// Messages were written, of so many bytes since the last time.
+    Written {
+        conn: ConnId,
+        bytes: usize,
+    },
     Disconnected {
         conn: ConnId,
     },
@@ -207,6 +212,7 @@ impl Hub {
                 }
                 drop(permit);
             }
+            FromConn::Written { conn, bytes } => self.input(Input::Written { conn, bytes }),
             FromConn::Disconnected { conn } => self.forget(conn),
         }
     }
@@ -289,9 +295,9 @@ impl Hub {
                     self.mending.remove(&doc);
                 }
                 Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
-                Effect::Load { token, doc, since } => {
+                Effect::Load { token, doc, since, max_bytes } => {
                     let input = match self.rooms.get(&doc) {
-                        Some(room) => Input::Loaded { token, batch: room.since(&since) },
+                        Some(room) => Input::Loaded { token, batch: room.part_since(&since, max_bytes) },
                         None => Input::LoadFailed { token, reason: "the document is not open".to_owned() },
                     };
                     self.input(input);
@@ -361,7 +367,7 @@ impl Hub {
     fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
         let Some(outbox) = self.connections.get(&conn) else { return };
         if !outbox.push(bytes) {
-            tracing::info!(conn = conn.0, "reads too slowly: disconnected, to catch up later");
+            tracing::warn!(conn = conn.0, "far more waits for it than it should: disconnected, to catch up later");
             self.forget(conn);
         }
     }

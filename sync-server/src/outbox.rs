@@ -1,9 +1,7 @@
-//! `Outbox`: the bounded queue between the hub and the writer of one connection.
+//! `Outbox`: the queue between the hub and the writer of one connection.
 //!
-//! Always holds: `push` never waits; what is queued stays within its bounds in messages and bytes. What breaks a bound
-//! is dropped and the connection closed behind what was queued before, so that a peer that reconnects has got further
-//! each time, however much it has to catch up with.
-//! Not here: sockets (`connection`).
+//! Always holds: `push` never waits; what is queued stays within a bound that only a fault breaks: the engine makes
+//! nothing more for a peer that takes nothing. Not here: sockets (`connection`), flow control (the engine).
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use selvedge::sync::CloseCode;
 use tokio::sync::Notify;
 
-/// How much may wait for one connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
+/// Most bytes that wait for one connection, unless one message alone is larger.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
+
+/// What a message takes beside its bytes.
+const MESSAGE_OVERHEAD: usize = 64;
 
 /// Why a connection ends.
 pub(crate) type Reason = (CloseCode, String);
@@ -33,9 +30,8 @@ pub(crate) enum Next {
 }
 
 /// The queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    bounds: Bounds,
     queue: Mutex<Queue>,
     /// Something for the writer.
     filled: Notify,
@@ -47,7 +43,6 @@ pub(crate) struct Outbox {
 struct Queue {
     waiting: VecDeque<Vec<u8>>,
     /// Waiting or being written.
-    messages: usize,
     bytes: usize,
     /// Messages written so far.
     written: u64,
@@ -61,26 +56,19 @@ enum End {
 }
 
 impl Outbox {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, queue: Mutex::default(), filled: Notify::new(), ended: Notify::new() }
-    }
-
-    /// Queues a message; `false` if that broke a bound and the connection is being closed. A single message may exceed
-    /// the bound in bytes if nothing else waits.
+    /// Queues a message; `false` if that broke the bound and the connection is being closed behind what fitted.
     pub(crate) fn push(&self, message: Vec<u8>) -> bool {
         let mut queue = self.lock();
         if queue.end.is_some() {
             return true;
         }
-        let fits = queue.messages < self.bounds.messages
-            && (queue.messages == 0 || queue.bytes + message.len() <= self.bounds.bytes);
-        if !fits {
+        let bytes = message.len() + MESSAGE_OVERHEAD;
+        if queue.bytes > 0 && queue.bytes + bytes > MAX_QUEUED_BYTES {
             let text = "messages are read too slowly; reconnect to catch up".to_owned();
             self.end(queue, End::Close((CloseCode::Limit, text)));
             return false;
         }
-        queue.messages += 1;
-        queue.bytes += message.len();
+        queue.bytes += bytes;
         queue.waiting.push_back(message);
         drop(queue);
         self.filled.notify_one();
@@ -149,8 +137,7 @@ impl Outbox {
     /// The writer has written one of the messages that it took.
     pub(crate) fn written(&self, bytes: usize) {
         let mut queue = self.lock();
-        queue.messages -= 1;
-        queue.bytes -= bytes;
+        queue.bytes -= bytes + MESSAGE_OVERHEAD;
         queue.written += 1;
     }
 
@@ -170,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn everything_queued_comes_at_once_and_the_close_comes_last() {
-        let outbox = Outbox::new(Bounds { messages: 8, bytes: 100 });
+        let outbox = Outbox::default();
         assert!(outbox.push(vec![1]) && outbox.push(vec![2, 2]));
         outbox.close(CloseCode::GoingAway, "bye".into());
         outbox.close(CloseCode::Internal, "later reasons do not count".into());
@@ -179,30 +166,28 @@ mod tests {
         outbox.ending().await;
     }
 
-    /// A consumer that never reads costs its bound and not a byte more; what fitted is still written.
+    /// The last line, should flow control fail: a consumer costs the bound and not a byte more; what fitted is written.
     #[tokio::test]
-    async fn a_slow_consumer_is_closed_behind_what_fitted() {
-        for (bounds, fitting) in [(Bounds { messages: 3, bytes: 1000 }, 3), (Bounds { messages: 99, bytes: 50 }, 5)] {
-            let outbox = Outbox::new(bounds);
-            for _ in 0..fitting {
-                assert!(outbox.push(vec![0; 10]));
-            }
-            assert!(!outbox.push(vec![0; 10]));
-            assert!(outbox.push(vec![1; 10]), "ignored: the connection is ending");
-            assert_eq!(outbox.next().await, Next::Write(vec![vec![0; 10]; fitting]));
-            assert!(matches!(outbox.next().await, Next::Close(CloseCode::Limit, _)));
-        }
+    async fn beyond_the_bound_a_connection_is_closed_behind_what_fitted() {
+        let outbox = Outbox::default();
+        let message = vec![0; MAX_QUEUED_BYTES / 4];
+        assert!(outbox.push(message.clone()) && outbox.push(message.clone()) && outbox.push(message.clone()));
+        assert!(!outbox.push(message.clone()));
+        assert!(outbox.push(vec![1; 10]), "ignored: the connection is ending");
+        assert_eq!(outbox.next().await, Next::Write(vec![message; 3]));
+        assert!(matches!(outbox.next().await, Next::Close(CloseCode::Limit, _)));
     }
 
     #[tokio::test]
     async fn bytes_being_written_count_until_they_are_written() {
-        let outbox = Outbox::new(Bounds { messages: 9, bytes: 20 });
-        assert!(outbox.push(vec![0; 90]), "a message that is alone may be large");
-        assert_eq!(outbox.next().await, Next::Write(vec![vec![0; 90]]));
-        outbox.written(90);
+        let outbox = Outbox::default();
+        let large = vec![0; MAX_QUEUED_BYTES];
+        assert!(outbox.push(large.clone()), "a message that is alone may be large");
+        assert_eq!(outbox.next().await, Next::Write(vec![large]));
+        outbox.written(MAX_QUEUED_BYTES);
+        assert_eq!(outbox.progress(), 1);
         assert!(outbox.push(vec![0; 15]));
         assert_eq!(outbox.next().await, Next::Write(vec![vec![0; 15]]));
-        assert!(!outbox.push(vec![0; 15]), "the first 15 are not written yet");
-        assert_eq!(outbox.progress(), 1);
+        assert!(!outbox.push(vec![0; MAX_QUEUED_BYTES - 15]), "the first 15 are not written yet");
     }
 }

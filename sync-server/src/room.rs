@@ -186,6 +186,11 @@ impl Room {
         Ok(())
     }
 
+    /// A part of the changes behind `since`, of about `max_bytes`.
+    pub(crate) fn part_since(&self, since: &VersionVector, max_bytes: usize) -> Batch {
+        self.logs.part_since(since, max_bytes)
+    }
+
     /// Every change behind `since`.
     pub(crate) fn since(&self, since: &VersionVector) -> Batch {
         self.logs.since(since)

@@ -56,7 +56,7 @@ pub struct Config {
     pub web: Option<PathBuf>,
     /// Largest message from a client, in bytes.
     pub max_message_bytes: usize,
-    /// Most bytes that may wait for one client that reads slowly.
+    /// Most bytes that may wait for one client that reads slowly; beyond that it gets no changes until it has read some.
     pub max_queued_bytes: usize,
     /// Most clients at a time.
     pub max_connections: usize,
@@ -80,7 +80,7 @@ impl Config {
             token_audience: None,
             web: None,
             max_message_bytes: 16 << 20,
-            max_queued_bytes: 64 << 20,
+            max_queued_bytes: 2 << 20,
             max_connections: 10_000,
             origins: Vec::new(),
             peers: Vec::new(),
@@ -212,6 +212,7 @@ impl Prepared {
         });
         let mut engine = sync::Config::relay();
         engine.limits.max_message_bytes = config.max_message_bytes;
+        engine.limits.max_unwritten_bytes = config.max_queued_bytes;
         engine.limits.max_connections = config.max_connections + self.links.len();
         engine.collections = true;
         let peers = self.links.iter().map(|link| link.url.clone()).collect();
@@ -219,7 +220,7 @@ impl Prepared {
         let hub = tokio::spawn(hub.run(Sources { connections, answers, stop: stopped.clone() }, rooms));
 
         let (ending, tasks) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
-        let shared = Shared::new(to_hub, config.max_message_bytes, config.max_queued_bytes);
+        let shared = Shared::new(to_hub, config.max_message_bytes);
         for link in self.links {
             tasks.spawn(link.keep(shared.clone(), stopped.clone()));
         }

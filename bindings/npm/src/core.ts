@@ -115,6 +115,8 @@ export interface CoreReplica {
   connected(clock: number, conn: number, dialer: boolean, shared: boolean, credential: string | undefined): void;
   disconnected(clock: number, conn: number): void;
   received(clock: number, conn: number, bytes: Uint8Array): void;
+  /** So many bytes of a connection's messages were written since the last time. */
+  written(clock: number, conn: number, bytes: number): void;
   persisted(clock: number, token: number): void;
   persistFailed(clock: number, token: number, reason: string): void;
   setPresence(clock: number, key: string, value: Uint8Array | undefined): void;

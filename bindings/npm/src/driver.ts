@@ -13,6 +13,8 @@ import type { Connection, Switchboard } from "./net/link.js";
 import type { RecordStore } from "./store/store.js";
 import type { Peer, Value } from "./types.js";
 
+/** After how many written bytes the core is told. */
+const REPORT_BYTES = 16 << 10;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 /** `RefuseCode::Fork`: two contents for one operation, so this writer's id was used twice. */
@@ -43,6 +45,8 @@ export class Driver implements Switchboard {
   readonly #store: RecordStore;
   readonly #events: DriverEvents;
   #connections = new Map<number, Connection>();
+  /** Bytes that were written and not told, by connection. */
+  #written = new Map<number, number>();
   #nextConn = 1;
   #unsaved: Unsaved[] = [];
   #writing: Promise<void> | null = null;
@@ -127,7 +131,17 @@ export class Driver implements Switchboard {
     this.pump();
   }
 
+  written(conn: number, bytes: number): void {
+    const written = (this.#written.get(conn) ?? 0) + bytes;
+    if (!this.#connections.has(conn)) return;
+    this.#written.set(conn, written % REPORT_BYTES);
+    if (written < REPORT_BYTES) return;
+    this.#input(() => this.core.written(clock(), conn, written - written % REPORT_BYTES));
+    this.pump();
+  }
+
   disconnected(conn: number): void {
+    this.#written.delete(conn);
     if (!this.#connections.delete(conn)) return;
     this.#input(() => this.core.disconnected(clock(), conn));
     this.pump();

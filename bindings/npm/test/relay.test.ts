@@ -17,6 +17,7 @@ class FakeSocket {
   static all: FakeSocket[] = [];
   binaryType = "";
   sent: Uint8Array[] = [];
+  bufferedAmount = 0;
   closedWith: number | undefined;
   onopen = () => {};
   onmessage = (_: unknown) => {};
@@ -48,6 +49,7 @@ function link(options: { token?: string | (() => Promise<string>) } = {}) {
       return 7;
     },
     received: (conn, bytes) => events.push(`received ${conn} ${bytes.length}`),
+    written: (conn, bytes) => events.push(`written ${conn} ${bytes}`),
     disconnected: (conn) => events.push(`disconnected ${conn}`),
   };
   const relay = new RelayLink(board, { url: "ws://r/", token: options.token, webSocket, onError: (error) => errors.push(error) });

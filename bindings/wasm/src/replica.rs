@@ -260,6 +260,11 @@ impl Replica {
         self.input(clock, Input::Received { conn: ConnId(millis(conn)), bytes })
     }
 
+    /// A connection has written so many bytes of its messages since the last time.
+    pub fn written(&self, clock: f64, conn: f64, bytes: f64) -> Result<(), JsValue> {
+        self.input(clock, Input::Written { conn: ConnId(millis(conn)), bytes: millis(bytes) as usize })
+    }
+
     /// A record is stored.
     pub fn persisted(&self, clock: f64, token: f64) -> Result<(), JsValue> {
         self.input(clock, Input::Persisted { token: Token(millis(token)) })
@@ -336,9 +341,9 @@ impl Inner {
                 Effect::Authenticate { conn, .. } => {
                     self.engine.handle(clock, Input::Authenticated { conn, grant: Ok(Grant::all()) });
                 }
-                Effect::Load { token, since, .. } => {
+                Effect::Load { token, since, max_bytes, .. } => {
                     self.flush(clock);
-                    let batch = self.doc.batch_since(&since);
+                    let batch = self.doc.part_since(&since, max_bytes);
                     self.engine.handle(clock, Input::Loaded { token, batch });
                 }
                 Effect::Applied { batch, .. } => {

@@ -30,10 +30,12 @@ impl Actor {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
-            Effect::Load { token, doc, since } => {
+            Effect::Load { token, doc, since, max_bytes } => {
                 let answer = match self.docs.get_mut(&doc) {
-                    Some(OpenDoc { held: Some(held), .. }) => Input::Loaded { token, batch: held.since(&since) },
-                    Some(open) => Input::Loaded { token, batch: open.doc.batch_since(&since) },
+                    Some(OpenDoc { held: Some(held), .. }) => {
+                        Input::Loaded { token, batch: held.part_since(&since, max_bytes) }
+                    }
+                    Some(open) => Input::Loaded { token, batch: open.doc.part_since(&since, max_bytes) },
                     None => Input::LoadFailed { token, reason: "the document was closed".into() },
                 };
                 self.answers.push_back(answer);

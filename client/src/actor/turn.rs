@@ -100,6 +100,7 @@ impl Actor {
                 }
             }
             NetEvent::Received { conn, bytes } => self.handle(Input::Received { conn, bytes }),
+            NetEvent::Written { conn, bytes } => self.handle(Input::Written { conn, bytes }),
             NetEvent::Down { conn, relay, code, problem, retry_ms } => {
                 if let Some(conn) = conn {
                     self.links.remove(&conn);

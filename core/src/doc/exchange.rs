@@ -87,12 +87,18 @@ impl Doc {
 
     /// Everything that `version` does not know. Seals the pending change.
     pub fn batch_since(&mut self, version: &VersionVector) -> Batch {
+        self.part_since(version, usize::MAX)
+    }
+
+    /// A part of that, of about `max_bytes` and at least one change, for whoever takes one part after the other
+    /// (`Effect::Load`). O(logs + bytes), but for the first that needs the history.
+    pub fn part_since(&mut self, version: &VersionVector, max_bytes: usize) -> Batch {
         self.commit(None);
         if self.logs.needs_history(version) {
             // What cannot be read is not there to be passed on; `verify` and `import` tell.
             let _ = self.load_history();
         }
-        self.logs.since(version)
+        self.logs.part_since(version, max_bytes)
     }
 
     /// The changes made here since the last call (or since the document was loaded). Seals the pending change.

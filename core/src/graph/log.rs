@@ -185,6 +185,13 @@ impl Log {
         (u64::from(first), &self.frames[start as usize..])
     }
 
+    /// How many bytes the changes have that begin within the first `bytes` of `frames_from(seq)`; at least the first.
+    pub(super) fn whole_frames(&self, seq: u64, bytes: usize) -> usize {
+        let start = self.starts[self.find(seq)].1 as usize;
+        let next = self.starts.partition_point(|(_, at)| (*at as usize) < start + bytes.max(1));
+        self.starts.get(next).map_or(self.frames.len(), |(_, at)| *at as usize) - start
+    }
+
     /// The header of change number `index`, without its names (dependencies are in the graph).
     pub(super) fn first_seq(&self, index: usize) -> u64 {
         self.starts.get(index).map_or(self.head.end, |(first, _)| u64::from(*first))

@@ -160,13 +160,31 @@ impl Logs {
     /// Every change that `version` does not know, a segment per log, ordered by replica: equal copies give equal bytes.
     /// Of a log whose older changes were left in the file (`needs_history`), what is here.
     pub fn since(&self, version: &VersionVector) -> Batch {
+        self.part_since(version, usize::MAX)
+    }
+
+    /// A part of `since`, for whoever takes one part after the other: of about `max_bytes`, and at least one change. It
+    /// has a prefix of every log, all of them the same share of it, so that little must be held back for what it depends
+    /// on; of very many small logs it has the first ones. O(logs + bytes).
+    pub fn part_since(&self, version: &VersionVector, max_bytes: usize) -> Batch {
         let logs = self.index.values().map(|log| &self.logs[*log as usize]);
         let missing = logs.filter(|log| log.head.end > version.end(log.replica).max(log.base().end));
-        let segments = missing.map(|log| {
-            let (first_seq, frames) = log.frames_from(version.end(log.replica));
-            Segment { replica: log.replica, first_seq, frames: frames.to_vec() }
-        });
-        Batch { segments: segments.collect() }
+        let missing: Vec<_> = missing.map(|log| (log, log.frames_from(version.end(log.replica)))).collect();
+        let total: usize = missing.iter().map(|(_, (_, frames))| frames.len()).sum();
+        let (mut segments, mut taken) = (Vec::new(), 0);
+        for (log, (first_seq, frames)) in missing {
+            if taken > 0 && taken >= max_bytes {
+                break;
+            }
+            let mut len = frames.len();
+            if total > max_bytes {
+                let share = (len as u128 * max_bytes as u128 / total as u128) as usize;
+                len = log.whole_frames(first_seq, share);
+            }
+            taken += len;
+            segments.push(Segment { replica: log.replica, first_seq, frames: frames[..len].to_vec() });
+        }
+        Batch { segments }
     }
 
     /// The changes of one log from `from` on.

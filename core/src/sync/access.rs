@@ -41,7 +41,8 @@ pub(crate) fn need(message: &Message<'_>) -> Need {
         Message::Digest { channel, .. }
         | Message::Resync { channel, .. }
         | Message::Ack { channel, .. }
-        | Message::Prune { channel } => Need::Read(*channel),
+        | Message::Prune { channel }
+        | Message::Credit { channel, .. } => Need::Read(*channel),
         Message::Changes { channel, .. } | Message::Presence { channel, .. } | Message::Announce { channel, .. } => {
             Need::Write(*channel)
         }

@@ -47,12 +47,21 @@ pub struct Limits {
     pub max_presence_per_doc: usize,
     /// Presence keys of one owner in one document.
     pub max_presence_per_owner: usize,
+    /// Bytes of one connection that the driver was given and has not written. Beyond it nothing is pushed to the peer: it
+    /// catches up from the log when it takes something again. A part of a history that is being sent may add 250 KiB.
+    pub max_unwritten_bytes: usize,
+    /// Bytes of changes of one document on their way to one peer that it has not taken; at least 64 KiB, which is when
+    /// peers tell at the latest.
+    pub window_bytes: usize,
     /// How long after the connection came up the greeting and the credential must be through, in milliseconds.
     pub greeting_timeout_ms: u64,
     /// After how much silence of ours we send a heartbeat, in milliseconds.
     pub ping_after_ms: u64,
     /// After how much silence of the peer the connection is closed, in milliseconds.
     pub timeout_ms: u64,
+    /// After how long a connection is closed that takes nothing although something waits for it, in milliseconds. Longer
+    /// than a silence may be: one large frame over a slow line is written in one piece.
+    pub stall_timeout_ms: u64,
     /// How long a presence value lives without a refresh, in milliseconds.
     pub presence_timeout_ms: u64,
     /// How often the owner's engine refreshes its presence, in milliseconds.
@@ -70,9 +79,12 @@ impl Default for Limits {
             max_names_per_conn: 1 << 18,
             max_presence_per_doc: 4_096,
             max_presence_per_owner: 16,
+            max_unwritten_bytes: 2 << 20,
+            window_bytes: 1 << 20,
             greeting_timeout_ms: 10_000,
             ping_after_ms: 15_000,
             timeout_ms: 45_000,
+            stall_timeout_ms: 180_000,
             presence_timeout_ms: 30_000,
             presence_refresh_ms: 10_000,
             idle_timeout_ms: 60_000,

@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 
 use super::config::Limits;
+use super::flow::Flow;
 use super::input::{Grant, Link, Role};
-use super::message::{self, GOSSIP, Greeting, MAX_MESSAGES_PER_FRAME, Message};
+use super::message::{self, FLOW, GOSSIP, Greeting, MAX_MESSAGES_PER_FRAME, Message};
 use super::names::{NamesIn, NamesOut};
 use super::room::PeerHas;
 use crate::id::{DocName, ReplicaId, VersionVector};
@@ -91,10 +92,15 @@ pub(crate) struct Conn {
     pub(crate) peer_max_bytes: u64,
     /// Whether both sides pass changes on: the connection is a link of the trees of its documents.
     pub(crate) gossip: bool,
+    /// Whether the peer says what it has taken.
+    pub(crate) flow_control: bool,
+    pub(crate) flow: Flow,
     pub(crate) up_ms: u64,
     pub(crate) heard_ms: u64,
     pub(crate) sent_ms: u64,
     frames: Vec<Vec<u8>>,
+    /// Bytes in `frames`.
+    cut_bytes: usize,
     frame: Vec<u8>,
     in_frame: usize,
 }
@@ -119,10 +125,13 @@ impl Conn {
             watched: OrdSet::new(),
             peer_max_bytes: u64::MAX,
             gossip: false,
+            flow_control: false,
+            flow: Flow::default(),
             up_ms: now_ms,
             heard_ms: now_ms,
             sent_ms: now_ms,
             frames: Vec::new(),
+            cut_bytes: 0,
             frame: Vec::new(),
             in_frame: 0,
         }
@@ -130,7 +139,7 @@ impl Conn {
 
     /// The capabilities to be offered (as dialer).
     pub(crate) fn capabilities(&self) -> u64 {
-        if self.link == Link::Remote { 0 } else { GOSSIP }
+        if self.link == Link::Remote { FLOW } else { FLOW | GOSSIP }
     }
 
     /// The role of the other side.
@@ -163,7 +172,9 @@ impl Conn {
 
     fn cut(&mut self) {
         if !self.frame.is_empty() {
-            self.frames.push(message::pack(std::mem::take(&mut self.frame)));
+            let frame = message::pack(std::mem::take(&mut self.frame));
+            self.cut_bytes += frame.len();
+            self.frames.push(frame);
         }
         self.in_frame = 0;
     }
@@ -171,13 +182,21 @@ impl Conn {
     /// Queues a greeting, a frame of its own.
     pub(crate) fn greet(&mut self, greeting: &Greeting<'_>) {
         self.cut();
-        self.frames.push(message::encode_greeting(greeting));
+        let frame = message::encode_greeting(greeting);
+        self.cut_bytes += frame.len();
+        self.frames.push(frame);
     }
 
-    /// The frames that wait.
-    pub(crate) fn take_frames(&mut self) -> Vec<Vec<u8>> {
+    /// The frames that wait, for the driver.
+    pub(crate) fn take_frames(&mut self, now_ms: u64) -> Vec<Vec<u8>> {
         self.cut();
+        self.flow.given(std::mem::take(&mut self.cut_bytes), now_ms);
         std::mem::take(&mut self.frames)
+    }
+
+    /// How many bytes may be pushed now.
+    pub(crate) fn room(&self, limits: &Limits) -> usize {
+        self.flow.room(limits).saturating_sub(self.cut_bytes + self.frame.len())
     }
 
     /// Gives the next channel to a document.
@@ -193,7 +212,18 @@ impl Conn {
     pub(crate) fn drop_channel(&mut self, number: u32) -> Option<Channel> {
         let channel = self.channels.remove(&number)?;
         self.by_doc.remove(channel.doc());
+        self.flow.forget(channel.doc());
         Some(channel)
+    }
+
+    /// When it is closed because the peer takes nothing.
+    fn stalls_ms(&self, limits: &Limits) -> Option<u64> {
+        Some(self.flow.stalled_since_ms(limits)?.saturating_add(limits.stall_timeout_ms))
+    }
+
+    /// Whether the peer has taken nothing for too long.
+    pub(crate) fn is_stalled(&self, limits: &Limits, now_ms: u64) -> bool {
+        self.stalls_ms(limits).is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     /// When the connection must be looked at again, given what is known now.
@@ -202,7 +232,7 @@ impl Conn {
             self.sent_ms.saturating_add(limits.ping_after_ms).min(self.heard_ms.saturating_add(limits.timeout_ms));
         let retry = self.refused.values().filter_map(|retry| retry.at_ms).min();
         match self.phase {
-            Phase::Ready => silence.min(retry.unwrap_or(u64::MAX)),
+            Phase::Ready => silence.min(retry.into_iter().chain(self.stalls_ms(limits)).min().unwrap_or(u64::MAX)),
             Phase::Greeting | Phase::Authenticating => self.up_ms.saturating_add(limits.greeting_timeout_ms),
             Phase::Closing => u64::MAX,
         }

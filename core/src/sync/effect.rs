@@ -156,8 +156,8 @@ pub enum Effect {
         /// The changes, all of them new.
         batch: Batch,
     },
-    /// Fetch every change behind `since`, then answer with `Input::Loaded`: with at least everything that was edited,
-    /// or handed out as `Applied`, before this effect.
+    /// Fetch the changes behind `since`, then answer with `Input::Loaded`: with everything that was edited, or handed out
+    /// as `Applied`, before this effect, or with a part of that (`Doc::part_since`, `Logs::part_since`).
     Load {
         /// For the answer.
         token: Token,
@@ -165,10 +165,12 @@ pub enum Effect {
         doc: DocName,
         /// What the peer knows.
         since: VersionVector,
+        /// How large the part should be, in bytes; at least one change.
+        max_bytes: usize,
     },
     /// Send a message. Messages of one connection are sent in order. They come after the effects that a driver may
-    /// answer at once: what it answers before it polls again goes into the same messages. A driver whose peer is too
-    /// slow for them closes the connection; nothing is lost by that.
+    /// answer at once: what it answers before it polls again goes into the same messages. `Input::Written` says when
+    /// they are out; what waits for that is bounded by `Limits::max_unwritten_bytes`.
     Send {
         /// The connection.
         conn: ConnId,

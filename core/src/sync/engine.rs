@@ -7,6 +7,7 @@ mod channel;
 mod compare;
 mod damage;
 mod fetch;
+mod flow;
 mod flush;
 mod greet;
 mod local;
@@ -50,6 +51,8 @@ pub struct Engine {
     /// Dirty rooms of which the driver has its part.
     settled_rooms: OrdSet<DocName>,
     dirty_conns: OrdSet<ConnId>,
+    /// Connections with documents that are behind, which may go on.
+    lagging: OrdSet<ConnId>,
 }
 
 impl Engine {
@@ -69,6 +72,7 @@ impl Engine {
             dirty_rooms: OrdSet::new(),
             settled_rooms: OrdSet::new(),
             dirty_conns: OrdSet::new(),
+            lagging: OrdSet::new(),
         }
     }
 
@@ -80,6 +84,7 @@ impl Engine {
             Input::Connected { conn, role, link, credential } => self.connected(conn, role, link, credential),
             Input::Disconnected { conn } => self.disconnected(conn),
             Input::Received { conn, bytes } => self.received(conn, &bytes),
+            Input::Written { conn, bytes } => self.written(conn, bytes),
             Input::Authenticated { conn, grant } => self.authenticated(conn, grant),
             Input::Opened { doc, state, presence_owner } => self.opened(doc, state, presence_owner),
             Input::Damaged { doc, state, missing, reason } => {
@@ -143,4 +148,10 @@ impl Engine {
     fn wake_room_by(&mut self, doc: &DocName, at_ms: u64) {
         self.timers.at_latest(Owner::Room(doc.clone()), at_ms);
     }
+}
+
+fn take_token(next: &mut u64) -> Token {
+    let token = Token(*next);
+    *next += 1;
+    token
 }

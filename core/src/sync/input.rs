@@ -141,6 +141,14 @@ pub enum Input {
         /// The message.
         bytes: Vec<u8>,
     },
+    /// The transport has taken bytes of messages that `Effect::Send` gave out: the network has them, or the system does.
+    /// May be gathered, up to a quarter of `Limits::max_unwritten_bytes`: smaller remains need not be told.
+    Written {
+        /// The connection.
+        conn: ConnId,
+        /// How many, since the last time.
+        bytes: usize,
+    },
     /// Answers `Effect::Authenticate`: the grant, or why there is none (told to the peer). Given again later, it
     /// replaces the rights at once (`Err`: the connection is closed).
     Authenticated {
@@ -246,7 +254,7 @@ pub enum Input {
     Loaded {
         /// The effect's token.
         token: Token,
-        /// Everything that is known and was asked for.
+        /// What is known and was asked for, or a part of it.
         batch: Batch,
     },
     /// `Effect::Load` failed.

@@ -23,6 +23,8 @@ pub(crate) const PROTOCOL_MIN: u16 = 1;
 pub(crate) const PROTOCOL_MAX: u16 = 1;
 /// Capability bit: changes go along a tree over this connection, and are announced where it does not pass.
 pub(crate) const GOSSIP: u64 = 1;
+/// Capability bit: whoever takes changes says so, and the other side sends no more of a document than is to be taken.
+pub(crate) const FLOW: u64 = 2;
 /// Largest greeting, in bytes: what a stranger may make us read.
 pub(crate) const MAX_GREETING_BYTES: usize = 16 << 10;
 /// Most messages in one frame.
@@ -237,6 +239,11 @@ pub(crate) enum Message<'a> {
     Priority {
         channel: u32,
         priority: u8,
+    },
+    /// So many bytes of changes were taken since the channel was opened.
+    Credit {
+        channel: u32,
+        taken: u64,
     },
 }
 

@@ -29,7 +29,7 @@ pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;
 pub(crate) use damage::Damage;
 pub(crate) use digest::{Compared, DigestSaid, Summary};
-pub(crate) use outbox::{Piece, interleave, to_batch};
+pub(crate) use outbox::{CHUNK_BYTES, Piece, cut, to_batch};
 pub(crate) use persist::Keeper;
 pub(crate) use presence::{MAX_KEY_BYTES, MAX_VALUE_BYTES, PresenceTable, Said, Took};
 pub(crate) use sub::Sub;
@@ -157,11 +157,14 @@ impl Room {
         sub.may_send && self.has_more_than(&sub.known)
     }
 
-    /// Queues pieces for every subscriber that may have them; where the tree does not pass, only their ends.
+    /// Queues pieces for every subscriber that may have them; where the tree does not pass, only their ends. Who is behind
+    /// gets them from the log.
     pub(crate) fn fan_out(&mut self, pieces: &[Arc<Piece>]) {
         for (conn, sub) in self.subs.iter_mut().filter(|(_, sub)| sub.may_send) {
             if self.tree.is_lazy(*conn) {
                 sub.announce.extend(pieces.iter().map(|piece| (piece.replica, piece.end)));
+            } else if sub.is_behind() {
+                sub.want_load = true;
             } else {
                 sub.outbox.extend(pieces);
             }

@@ -2,6 +2,7 @@
 
 mod access;
 mod damage;
+mod flow;
 mod gossip;
 mod hostile;
 mod wire;
@@ -10,22 +11,32 @@ use super::conn::FRAME_BYTES;
 use super::message::{self, Blob, Fingerprint, Frame, Greeting, Hello, Message, Open};
 use super::*;
 use crate::clock::Hlc;
+use crate::graph::Logs;
 use crate::id::{DocName, ReplicaId};
 use crate::op::{Batch, Change, Dep, LogHead, Segment, put_frame};
+use crate::ordered::OrdMap;
 
 /// An engine and a peer that is played by the test.
 struct Hand {
     engine: Engine,
     effects: Vec<Effect>,
     names: u32,
+    /// What there is of each document.
+    stored: OrdMap<DocName, Logs>,
+    /// Whether the transport takes what it is given.
+    writes: bool,
 }
 
 const CONN: ConnId = ConnId(7);
 
 impl Hand {
+    fn new(config: Config) -> Self {
+        Self { engine: Engine::new(config), effects: Vec::new(), names: 0, stored: OrdMap::new(), writes: true }
+    }
+
     /// A relay that a stranger has dialed.
     fn dialed(config: Config) -> Self {
-        let mut hand = Self { engine: Engine::new(config), effects: Vec::new(), names: 0 };
+        let mut hand = Self::new(config);
         hand.connect(CONN, Role::Acceptor);
         hand
     }
@@ -64,11 +75,18 @@ impl Hand {
             self.effects.push(effect.clone());
             match effect {
                 Effect::Open { doc } => {
-                    let (state, presence_owner) = (DocState::default(), None);
+                    let logs = self.stored.get_mut(&doc).map(Logs::state);
+                    let (state, presence_owner) = (DocState { logs: logs.unwrap_or_default() }, None);
                     self.engine.handle(1, Input::Opened { doc, state, presence_owner });
                 }
                 Effect::Persist { token, .. } => self.engine.handle(1, Input::Persisted { token }),
-                Effect::Load { token, .. } => self.engine.handle(1, Input::Loaded { token, batch: Batch::default() }),
+                Effect::Send { conn, bytes } if self.writes => {
+                    self.engine.handle(1, Input::Written { conn, bytes: bytes.len() })
+                }
+                Effect::Load { token, doc, since, max_bytes } => {
+                    let batch = self.stored.get(&doc).map(|logs| logs.part_since(&since, max_bytes));
+                    self.engine.handle(1, Input::Loaded { token, batch: batch.unwrap_or_default() });
+                }
                 _ => {}
             }
         }

@@ -27,7 +27,7 @@ pub(crate) struct Peer {
     pub(crate) held: Vec<(Token, DocName, Batch)>,
     /// Loads wait until `finish_loads`.
     pub(crate) slow_loads: bool,
-    loads: Vec<(Token, DocName, VersionVector)>,
+    loads: Vec<(Token, DocName, VersionVector, usize)>,
     pub(crate) grants: BTreeMap<String, Result<Grant, String>>,
     /// The documents on the disk, for questions about them.
     pub(crate) collection: Collection,
@@ -45,6 +45,8 @@ pub(crate) struct Wire {
     pub(crate) up: bool,
     /// It swallows everything, and nobody has noticed yet.
     pub(crate) broken: bool,
+    /// The end that takes nothing, although it speaks.
+    pub(crate) deaf: Option<usize>,
 }
 
 /// Peers and wires.
@@ -108,7 +110,7 @@ impl Net {
     pub(crate) fn connect_as(&mut self, dialer: usize, acceptor: usize, link: Link, credential: Option<&str>) -> usize {
         let ends = [self.new_conn(dialer), self.new_conn(acceptor)];
         let wire = self.wires.len();
-        self.wires.push(Wire { ends, queues: Default::default(), up: true, broken: false });
+        self.wires.push(Wire { ends, queues: Default::default(), up: true, broken: false, deaf: None });
         for ((peer, conn), role) in ends.into_iter().zip([Role::Dialer, Role::Acceptor]) {
             let credential = credential.filter(|_| role == Role::Dialer).map(str::to_owned);
             self.input(peer, Input::Connected { conn, role, link, credential });
@@ -161,7 +163,11 @@ impl Net {
         let mut any = false;
         for wire in 0..self.wires.len() {
             for sender in 0..2 {
-                if let Some(bytes) = self.wires[wire].queues[sender].pop_front() {
+                let deaf = self.wires[wire].deaf == Some(1 - sender);
+                let next = if deaf { None } else { self.wires[wire].queues[sender].pop_front() };
+                if let Some(bytes) = next {
+                    let (from, from_conn) = self.wires[wire].ends[sender];
+                    self.input(from, Input::Written { conn: from_conn, bytes: bytes.len() });
                     let (peer, conn) = self.wires[wire].ends[1 - sender];
                     self.input(peer, Input::Received { conn, bytes });
                     any = true;
@@ -222,9 +228,9 @@ impl Net {
 
     /// Lets slow loads finish, with what is there now.
     pub(crate) fn finish_loads(&mut self, peer: usize) {
-        for (token, name, since) in std::mem::take(&mut self.peers[peer].loads) {
+        for (token, name, since, max_bytes) in std::mem::take(&mut self.peers[peer].loads) {
             if let Some(logs) = self.peers[peer].docs.get(&name) {
-                let batch = logs.since(&since);
+                let batch = logs.part_since(&since, max_bytes);
                 self.input(peer, Input::Loaded { token, batch });
             }
         }
@@ -272,6 +278,11 @@ impl Net {
         state_of(&self.peers[peer].docs[&doc(name)])
     }
 
+    /// Bytes on their way from one end of a wire.
+    pub(crate) fn waiting(&self, wire: usize, end: usize) -> usize {
+        self.wires[wire].queues[end].iter().map(Vec::len).sum()
+    }
+
     /// Frames and bytes sent over a wire by one end since `mark` entries of `sent`.
     pub(crate) fn traffic(&self, wire: usize, end: usize, mark: usize) -> (usize, usize) {
         let sent = self.sent[mark..].iter().filter(|(w, e, _)| (*w, *e) == (wire, end));
@@ -309,12 +320,12 @@ impl Peer {
                     Vec::new()
                 }
             },
-            Effect::Load { token, doc, since } if self.slow_loads => {
-                self.loads.push((token, doc, since));
+            Effect::Load { token, doc, since, max_bytes } if self.slow_loads => {
+                self.loads.push((token, doc, since, max_bytes));
                 Vec::new()
             }
-            Effect::Load { token, doc, since } => {
-                vec![Input::Loaded { token, batch: self.docs[&doc].since(&since) }]
+            Effect::Load { token, doc, since, max_bytes } => {
+                vec![Input::Loaded { token, batch: self.docs[&doc].part_since(&since, max_bytes) }]
             }
             Effect::Applied { doc, batch } => {
                 let appended = self

@@ -103,9 +103,13 @@ impl Copy {
     }
 
     pub(super) fn since(&mut self, version: &VersionVector) -> Batch {
+        self.part_since(version, usize::MAX)
+    }
+
+    pub(super) fn part_since(&mut self, version: &VersionVector, max_bytes: usize) -> Batch {
         match self {
-            Self::Open(open) => open.doc.batch_since(version),
-            Self::Logs(logs, _) => logs.since(version),
+            Self::Open(open) => open.doc.part_since(version, max_bytes),
+            Self::Logs(logs, _) => logs.part_since(version, max_bytes),
         }
     }
 

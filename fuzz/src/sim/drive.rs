@@ -18,6 +18,9 @@ use super::world::{Due, RELAY, World};
 /// Most effects of one drain.
 const MAX_EFFECTS: usize = 20_000;
 
+/// Most bytes of a part of a history: what is large elsewhere is small here.
+const MAX_PART_BYTES: usize = 1_000;
+
 impl World {
     /// Starts the process of a device on its disk.
     pub(super) fn start(&mut self, node: usize) {
@@ -127,10 +130,12 @@ impl World {
                 }
             }
             Effect::Persist { token, doc, batch } => self.persist(node, token, doc, batch),
-            Effect::Load { token, doc, since } => {
+            Effect::Load { token, doc, since, max_bytes } => {
                 let copy = self.nodes[node].process.as_mut().and_then(|process| process.copies.get_mut(&doc));
                 let answer = match copy {
-                    Some(copy) => Input::Loaded { token, batch: copy.since(&since) },
+                    Some(copy) => {
+                        Input::Loaded { token, batch: copy.part_since(&since, max_bytes.min(MAX_PART_BYTES)) }
+                    }
                     None => Input::LoadFailed { token, reason: "the document is not open".to_owned() },
                 };
                 self.input(node, answer);

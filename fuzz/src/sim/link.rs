@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 
+use super::node::MAX_UNWRITTEN_BYTES;
 use super::watch::{Heard, Watch};
 
-/// Frames that may wait in one direction before the sender gives up on its peer.
-pub(super) const MAX_WAITING: usize = 256;
+/// Bytes that wait in one direction at most: what flow control allows, one change, and signs of life.
+pub(super) const MAX_WAITING: usize = MAX_UNWRITTEN_BYTES + (32 << 10);
 
 /// What travels.
 #[derive(Debug)]
@@ -64,6 +65,12 @@ impl Link {
     /// Frames on their way.
     pub(super) fn in_flight(&self, end: usize) -> usize {
         self.lanes[end].queue.iter().filter(|(_, packet)| matches!(packet, Packet::Frame(..))).count()
+    }
+
+    /// Bytes on their way.
+    pub(super) fn waiting(&self, end: usize) -> usize {
+        let bytes = |(_, packet): &(u64, Packet)| if let Packet::Frame(bytes, _) = packet { bytes.len() } else { 0 };
+        self.lanes[end].queue.iter().map(bytes).sum()
     }
 
     /// When a packet that is sent now arrives.

@@ -177,16 +177,13 @@ impl World {
             return;
         }
         let at_ms = link.arrival(end, now_ms);
-        let (slow, is_full) = (link.lanes[end].slow.1 > now_ms, link.lanes[end].queue.len() >= MAX_WAITING);
+        let slow = link.lanes[end].slow.1 > now_ms;
         let is_frame = matches!(packet, Packet::Frame(..));
-        if is_full && is_frame {
-            // The peer is too slow for what it is sent: the driver gives up on it, and it will catch up later.
-            link.lanes[end].queue.clear();
-            self.hear_end(number, end);
-            self.put(number, end, Packet::Fin);
-            return;
-        }
         link.lanes[end].queue.push_back((at_ms, packet));
+        let (from, waiting) = (link.ends[end].node, link.waiting(end));
+        if waiting > MAX_WAITING && self.nodes[from].kind != Kind::Hostile {
+            self.fail(format!("{waiting} bytes wait for one peer: sent by device {from}"));
+        }
         self.plan(at_ms, Due::Arrive { link: number, end });
         self.tally.add(Fault::SlowPeer, usize::from(slow && is_frame));
     }
@@ -212,7 +209,13 @@ impl World {
                 // Nobody is there any more: the sender is told.
                 self.plan(now_ms + 20, Due::Gone { link: number, end });
             }
-            Packet::Frame(bytes, heard) => self.deliver(number, end, bytes, heard),
+            Packet::Frame(bytes, heard) => {
+                if link.ends[end].open {
+                    self.input(from, Input::Written { conn: conn_id(number, end), bytes: bytes.len() });
+                    self.drain(from);
+                }
+                self.deliver(number, end, bytes, heard);
+            }
         }
         self.forget(number);
     }

@@ -5,12 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use selvedge::op::Batch;
-use selvedge::sync::{Config, Engine, Input, Token};
+use selvedge::sync::{Config, Engine, Input, Limits, Token};
 use selvedge::{DocName, ReplicaId};
 
 use super::copies::Copy;
 use super::disk::Disk;
 use super::scenario::Point;
+
+/// Bounds on what is on its way, small as the documents are.
+pub(super) const MAX_UNWRITTEN_BYTES: usize = 4_000;
+pub(super) const WINDOW_BYTES: usize = 2_000;
 
 /// What a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +118,9 @@ impl Node {
     }
 
     pub(super) fn config(&self) -> Config {
-        if self.kind == Kind::Relay { Config::relay() } else { Config::client() }
+        let config = if self.kind == Kind::Relay { Config::relay() } else { Config::client() };
+        let limits = Limits { max_unwritten_bytes: MAX_UNWRITTEN_BYTES, window_bytes: WINDOW_BYTES, ..config.limits };
+        Config { limits, ..config }
     }
 
     /// The id under which it writes: that of its disk, or a fresh one for every tab.

@@ -2,17 +2,25 @@
 //!
 //! Always holds: it looks at frames alone. Checked: nothing is sent twice unasked, nothing goes back to where it came
 //! from, acknowledgements and claims of durability are true when they are made, an application speaks only of what its
-//! own disk has, frames stay within their bounds.
+//! own disk has, frames stay within their bounds, and so does what a peer has not taken; what it says to have taken it was
+//! sent.
 
 use std::collections::BTreeMap;
 
 use selvedge::op::Segment;
 use selvedge::{DocName, ReplicaId, VersionVector};
 
-use super::wire::{self, Frame, Level, Message};
+use super::node::WINDOW_BYTES;
+use super::wire::{self, Frame, Greeting, Level, Message};
 
 /// A frame is cut at 256 KiB, unless one change alone is larger; no change is larger than 16 KiB here.
 const MAX_FRAME_BYTES: usize = 288 << 10;
+
+/// What may be on its way of one document, with the largest change.
+const MAX_UNTAKEN_BYTES: u64 = WINDOW_BYTES as u64 + (16 << 10);
+
+/// The capability to say what was taken (§13).
+const FLOW: u64 = 2;
 
 /// One document on the connection.
 #[derive(Debug)]
@@ -22,6 +30,8 @@ struct Channel {
     acks: bool,
     /// What each side knows that the other one has of every log: not to be sent again.
     sent: [BTreeMap<ReplicaId, u64>; 2],
+    /// Bytes of changes that each side has sent, and what the other one said to have taken.
+    bytes: [(u64, u64); 2],
 }
 
 /// What was said over one connection.
@@ -29,6 +39,8 @@ struct Channel {
 pub(super) struct Watch {
     names: [Vec<ReplicaId>; 2],
     channels: BTreeMap<u32, Channel>,
+    /// Both sides say what they have taken.
+    flow_control: bool,
 }
 
 /// Changes in a frame, sent or announced: of a document, a log up to a seq.
@@ -74,7 +86,12 @@ impl Watch {
         }
         let mut said = Said::default();
         match frame {
-            Frame::Greeting(greeting) => said.busy = Some(format!("{greeting:?}")),
+            Frame::Greeting(greeting) => {
+                if let Greeting::Welcome { capabilities, .. } = greeting {
+                    self.flow_control = capabilities & FLOW != 0;
+                }
+                said.busy = Some(format!("{greeting:?}"));
+            }
             Frame::Messages(messages) => {
                 for message in messages {
                     if said.busy.is_none() && !matches!(message, Message::Ping | Message::Digest { .. }) {
@@ -93,7 +110,7 @@ impl Watch {
             Message::Open { channel, name, version, acks, .. } => {
                 let doc = DocName::new(name).map_err(|error| error.to_string())?;
                 let has = self.ends(end, &version)?;
-                self.channels.insert(channel, Channel { doc, acks, sent: [BTreeMap::new(), has] });
+                self.channels.insert(channel, Channel { doc, acks, sent: [BTreeMap::new(), has], bytes: [(0, 0); 2] });
             }
             Message::Opened { channel, state, undurable, .. } => self.opened(channel, state, &undurable, said)?,
             Message::Refused { channel, .. } | Message::Leave { channel } => drop(self.channels.remove(&channel)),
@@ -110,6 +127,14 @@ impl Watch {
                     said.heard.push(Heard::Has(channel, replica, after));
                     said.changes.push(Told { doc: open.doc.clone(), replica, end: after });
                 }
+            }
+            Message::Credit { channel, taken } => {
+                let Some(channel) = self.channels.get_mut(&channel) else { return Ok(()) };
+                let (sent, before) = channel.bytes[1 - end];
+                if taken > sent || taken <= before || !self.flow_control {
+                    return Err(format!("{taken} bytes are said to be taken of {sent}, and {before} were before"));
+                }
+                channel.bytes[1 - end].1 = taken;
             }
             Message::Resync { channel, version } => said.heard.push(Heard::Asked(channel, self.ends(end, &version)?)),
             Message::Ack { channel, level: Level::Durable, ends } => {
@@ -155,6 +180,11 @@ impl Watch {
     ) -> Result<(), String> {
         let replica = self.name(end, log)?;
         let Some(channel) = self.channels.get_mut(&number) else { return Ok(()) };
+        let (sent, taken) = &mut channel.bytes[end];
+        *sent += frames.len() as u64;
+        if self.flow_control && *sent - *taken > MAX_UNTAKEN_BYTES {
+            return Err(format!("{sent} bytes of {} are sent, of which {taken} were taken", channel.doc));
+        }
         let segment = Segment { replica, first_seq: first, frames: frames.to_vec() };
         let after = segment.end().map_err(|error| format!("changes of ours are malformed: {error}"))?;
         let known = channel.sent[end].entry(replica).or_default();

@@ -129,6 +129,10 @@ pub(super) enum Message {
         channel: u32,
         priority: u8,
     },
+    Credit {
+        channel: u32,
+        taken: u64,
+    },
 }
 
 /// A frame.

@@ -8,7 +8,7 @@ use selvedge::sync::Config;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::outbox::{Bounds, Next};
+use crate::outbox::Next;
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -45,7 +45,7 @@ async fn a_peer_that_says_why_and_is_gone_within_one_turn_has_its_reason_logged(
     let (storage, _thread) = Storage::start(Box::new(MemoryStore::new()), answer).expect("a thread");
     let engine = Engine::new(Config::relay());
     let (mut hub, _rooms) = Hub::new(engine, Gate::open(), storage, "store".to_owned(), vec!["ws://b".to_owned()]);
-    let (conn, outbox) = (ConnId(1), Arc::new(Outbox::new(Bounds { messages: 9, bytes: 9_000 })));
+    let (conn, outbox) = (ConnId(1), Arc::new(Outbox::default()));
     let dialed = Some(Dialed { peer: 0, credential: None });
     hub.heard(FromConn::Connected { conn, outbox: Arc::clone(&outbox), dialed });
     hub.perform();

@@ -179,8 +179,8 @@ impl Client {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Persist { token, .. } => self.input(Input::Persisted { token }),
-                Effect::Load { token, since, .. } => {
-                    let batch = self.doc.batch_since(&since);
+                Effect::Load { token, since, max_bytes, .. } => {
+                    let batch = self.doc.part_since(&since, max_bytes);
                     self.input(Input::Loaded { token, batch });
                 }
                 Effect::Applied { batch, .. } => {
@@ -197,8 +197,10 @@ impl Client {
     async fn send(&mut self, bytes: Vec<u8>) {
         self.sent.push(bytes.clone());
         if let Some(socket) = &mut self.socket {
+            let written = Input::Written { conn: self.conn, bytes: bytes.len() };
             // A relay that was killed is noticed when reading.
             let _ = socket.send(Message::Binary(bytes.into())).await;
+            self.input(written);
         }
     }
 

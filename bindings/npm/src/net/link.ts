@@ -14,5 +14,7 @@ export interface Switchboard {
   /** A connection is up; its number is what the other calls want. */
   connected(connection: Connection, role: "dialer" | "acceptor", shared: boolean, credential?: string): number;
   received(conn: number, bytes: Uint8Array): void;
+  /** So many bytes that were sent have left this page. */
+  written(conn: number, bytes: number): void;
   disconnected(conn: number): void;
 }

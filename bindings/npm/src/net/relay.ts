@@ -15,6 +15,8 @@ const LONGEST_DELAY_MS = 30_000;
 const STABLE_MS = 10_000;
 /** WebSocket close codes from here on are the engine's numbers. */
 const CLOSE_CODE_BASE = 4000;
+/** How often is looked whether a socket has sent what it was given, in milliseconds: nothing tells. */
+const BUFFER_CHECK_MS = 50;
 /** The relay is shutting down: nothing is wrong, it is dialled again. */
 const GOING_AWAY = 9;
 
@@ -106,12 +108,29 @@ export class RelayLink {
     let conn: number | null = null;
     let openedAt = 0;
     let closedByUs = false;
+    let given = 0;
+    let checking = false;
+    const report = (): void => {
+      checking = false;
+      if (this.#socket !== socket || conn === null) return;
+      const written = Math.max(given - socket.bufferedAmount, 0);
+      given -= written;
+      if (given > 0) {
+        checking = true;
+        setTimeout(report, BUFFER_CHECK_MS);
+      }
+      if (written > 0) this.#board.written(conn, written);
+    };
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       if (this.#socket !== socket) return;
       openedAt = Date.now();
       conn = this.#board.connected({
-        send: (bytes) => socket.send(bytes as Uint8Array<ArrayBuffer>),
+        send: (bytes) => {
+          socket.send(bytes as Uint8Array<ArrayBuffer>);
+          given += bytes.length;
+          if (!checking) report();
+        },
         close: (code, text) => {
           closedByUs = true;
           if (code !== 0) this.#options.onError(this.#reason(code, text, "we closed the connection"));

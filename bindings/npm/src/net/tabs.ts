@@ -111,7 +111,10 @@ export class TabLinks {
   #connect(session: Session, peer: string, role: "dialer" | "acceptor"): void {
     if (session.peers.has(peer)) return;
     const conn = this.#board.connected({
-      send: (bytes) => post(session, { t: "frame", from: session.id, to: peer, bytes }),
+      send: (bytes) => {
+        post(session, { t: "frame", from: session.id, to: peer, bytes });
+        this.#board.written(conn, bytes.length);
+      },
       close: () => {
         post(session, { t: "hangup", from: session.id, to: peer });
         this.#gone(session, peer);

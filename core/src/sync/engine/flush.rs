@@ -4,12 +4,12 @@
 //! Always holds: `Persist` and `Applied` come before any `Load` or `Send` that counts on them; equal states give equal
 //! effects in one order.
 
-use super::{Engine, Task};
+use super::{Engine, Task, take_token};
 use crate::id::DocName;
 use crate::sync::conn::Conn;
 use crate::sync::message::{Blob, Message};
 use crate::sync::room::{Compared, Room, Sub, to_batch};
-use crate::sync::{AckLevel, CloseCode, ConnId, Effect, RefuseCode, Role, Token};
+use crate::sync::{AckLevel, CloseCode, ConnId, Effect, Limits, RefuseCode, Role};
 
 /// How often missing changes are asked for again without any progress.
 const MAX_RESYNCS: u8 = 3;
@@ -29,6 +29,7 @@ struct Turn<'a> {
     id: ConnId,
     room: &'a mut Room,
     conn: &'a mut Conn,
+    limits: &'a Limits,
 }
 
 impl Engine {
@@ -46,20 +47,23 @@ impl Engine {
             for doc in self.by_priority(settled) {
                 self.flush_room(&doc);
             }
+            if self.catch_up() {
+                return;
+            }
             if self.dirty_rooms.is_empty() {
                 break;
             }
         }
         for id in std::mem::take(&mut self.dirty_conns) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
-            for bytes in conn.take_frames() {
+            for bytes in conn.take_frames(self.now_ms) {
                 conn.sent_ms = self.now_ms;
                 self.effects.push_back(Effect::Send { conn: id, bytes });
             }
         }
     }
 
-    /// What the driver has to do for a room: store, import, load.
+    /// What the driver has to do for a room: store, import.
     fn settle_room(&mut self, doc: &DocName) {
         let now_ms = self.now_ms;
         let Some(room) = self.rooms.get_mut(doc) else { return };
@@ -73,16 +77,6 @@ impl Engine {
         if !fresh.is_empty() {
             self.effects.push_back(Effect::Applied { doc: doc.clone(), batch: to_batch(&fresh) });
         }
-        let mut subs = std::mem::take(&mut room.subs);
-        for (id, sub) in &mut subs {
-            if room.wants_load(sub) {
-                let token = take_token(&mut self.next_token);
-                self.tasks.insert(token, Task::Load(doc.clone(), *id));
-                sub.loading = Some(token);
-                self.effects.push_back(Effect::Load { token, doc: doc.clone(), since: sub.known.clone() });
-            }
-        }
-        room.subs = subs;
     }
 
     /// What the peers of a room are to be told.
@@ -93,12 +87,14 @@ impl Engine {
         for (id, sub) in &mut subs {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             self.dirty_conns.insert(*id);
-            let mut turn = Turn { id: *id, room: &mut *room, conn };
-            if let Err(trouble) = turn.flush(sub) {
-                troubles.push((*id, sub.channel, trouble));
-            }
-            if sub.want_load && sub.loading.is_none() {
-                self.dirty_rooms.insert(doc.clone());
+            let mut turn = Turn { id: *id, room: &mut *room, conn, limits: &self.config.limits };
+            match turn.flush(sub) {
+                Ok(false) => {}
+                Ok(true) => {
+                    conn.flow.behind.insert(doc.clone());
+                    self.lagging.insert(*id);
+                }
+                Err(trouble) => troubles.push((*id, sub.channel, trouble)),
             }
         }
         room.subs = subs;
@@ -128,14 +124,20 @@ impl Engine {
 }
 
 impl Turn<'_> {
-    fn flush(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
+    /// Says what is to be said; whether something waits for room.
+    fn flush(&mut self, sub: &mut Sub) -> Result<bool, Trouble> {
         self.ask_again(sub)?;
-        self.changes(sub)?;
-        self.gossip(sub);
+        let mut waits = self.changes(sub)?;
+        self.prune(sub);
         self.digest(sub)?;
         self.acks(sub);
-        self.presence(sub);
-        Ok(())
+        if self.conn.room(self.limits) > 0 {
+            self.announce(sub);
+            self.presence(sub);
+        } else {
+            waits |= !sub.announce.is_empty() || !sub.presence.is_empty();
+        }
+        Ok(waits)
     }
 
     /// Asks for what is missing, once the peer has said that it is through, or for what it only announced.
@@ -157,14 +159,20 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn changes(&mut self, sub: &mut Sub) -> Result<(), Trouble> {
-        if sub.loading.is_some() {
-            sub.outbox.bound();
-            return Ok(());
+    /// Sends what is in the outbox, if there is room; otherwise it is dropped, and comes from the log. Returns whether that
+    /// waits for room.
+    fn changes(&mut self, sub: &mut Sub) -> Result<bool, Trouble> {
+        let loaded = std::mem::take(&mut sub.loaded);
+        if !loaded && (sub.is_behind() || sub.outbox.bytes() > self.room_for(sub)) {
+            sub.outbox.clear();
+            sub.want_load |= sub.loading.is_none();
+            return Ok(sub.want_load && sub.loading.is_none());
         }
-        let (chunks, whole) = sub.outbox.drain(&mut sub.known);
+        let (chunks, mut whole) = sub.outbox.drain(&mut sub.known);
+        let (sent, missed) = (!chunks.is_empty(), sub.want_load);
         for chunk in chunks {
             let bytes = chunk.frames.len();
+            sub.window.sent(bytes);
             if (bytes + CHANGES_OVERHEAD) as u64 > self.conn.peer_max_bytes {
                 return Err(Trouble::TooLarge(bytes));
             }
@@ -172,15 +180,29 @@ impl Turn<'_> {
             let (channel, first_seq, frames) = (sub.channel, chunk.first, Blob(&chunk.frames));
             self.conn.push(&Message::Changes { channel, log, first_seq, frames });
         }
+        if loaded {
+            // A store that has nothing more is not asked again, unless it is being written.
+            whole = !(sent || !self.room.keeper.is_idle()) || !self.room.has_more_than(&sub.known);
+        }
         sub.want_load |= !whole;
-        Ok(())
+        Ok(sub.want_load && (sent || missed || !loaded))
     }
 
-    /// Says that changes need not come over this channel, and what could.
-    fn gossip(&mut self, sub: &mut Sub) {
+    /// How many bytes of changes may be pushed to a subscriber.
+    fn room_for(&self, sub: &Sub) -> usize {
+        let room = self.conn.room(self.limits);
+        if self.conn.flow_control { room.min(sub.window.left(self.limits)) } else { room }
+    }
+
+    /// Says that changes need not come over this channel.
+    fn prune(&mut self, sub: &mut Sub) {
         if std::mem::take(&mut sub.prune) {
             self.conn.push(&Message::Prune { channel: sub.channel });
         }
+    }
+
+    /// Says what could come.
+    fn announce(&mut self, sub: &mut Sub) {
         let ends = sub.take_announcements();
         if !ends.is_empty() {
             let ends = self.conn.names_out.ends(ends.into_iter());
@@ -218,6 +240,9 @@ impl Turn<'_> {
     }
 
     fn acks(&mut self, sub: &mut Sub) {
+        if let Some(taken) = sub.window.to_tell(self.limits).filter(|_| self.conn.flow_control) {
+            self.conn.push(&Message::Credit { channel: sub.channel, taken });
+        }
         let (received, durable) = sub.acks.take();
         for (level, ends) in [(AckLevel::Received, received), (AckLevel::Durable, durable)] {
             if !ends.is_empty() {
@@ -244,10 +269,4 @@ impl Turn<'_> {
             });
         }
     }
-}
-
-fn take_token(next: &mut u64) -> Token {
-    let token = Token(*next);
-    *next += 1;
-    token
 }

@@ -4,7 +4,9 @@
 
 use super::Engine;
 use crate::sync::conn::{Conn, Phase};
-use crate::sync::message::{Blob, GOSSIP, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting};
+use crate::sync::message::{
+    Blob, FLOW, GOSSIP, Greeting, Hello, PROTOCOL_MAX, PROTOCOL_MIN, Welcome, clip, encode_greeting,
+};
 use crate::sync::timers::Owner;
 use crate::sync::{CloseCode, ConnId, Effect, Grant, Link, Role};
 
@@ -73,6 +75,7 @@ impl Engine {
         conn.phase = Phase::Authenticating;
         conn.peer_max_bytes = hello.max_message_bytes;
         conn.gossip = hello.capabilities & GOSSIP != 0;
+        conn.flow_control = hello.capabilities & FLOW != 0;
         if conn.link == Link::SharedStore {
             // Who shares our store can read and write all of it anyway.
             return self.authenticated(id, Ok(Grant::all()));
@@ -89,7 +92,8 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.phase = Phase::Ready;
         conn.peer_max_bytes = welcome.max_message_bytes;
-        conn.gossip = conn.capabilities() & welcome.capabilities & GOSSIP != 0;
+        let common = conn.capabilities() & welcome.capabilities;
+        (conn.gossip, conn.flow_control) = (common & GOSSIP != 0, common & FLOW != 0);
         let docs = self.by_priority(self.rooms.keys().cloned().collect());
         docs.iter().for_each(|doc| self.ask(id, doc));
         self.send_question(id);
@@ -118,7 +122,7 @@ impl Engine {
         self.timers.at_latest(Owner::Conn(id), conn.due_ms(limits));
         let agent = self.config.agent.clone();
         let Some(conn) = self.conn(id) else { return };
-        let capabilities = if conn.gossip { GOSSIP } else { 0 };
+        let capabilities = u64::from(conn.gossip) * GOSSIP | u64::from(conn.flow_control) * FLOW;
         conn.greet(&Greeting::Welcome(Welcome {
             version: PROTOCOL_MAX,
             capabilities,
@@ -150,7 +154,7 @@ impl Engine {
         self.timers.remove(&Owner::Conn(id));
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.phase = Phase::Closing;
-            conn.take_frames();
+            conn.take_frames(self.now_ms);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Engine, Task};
 use crate::graph::Fork;
 use crate::id::DocName;
 use crate::op::Batch;
-use crate::sync::room::{Fault, interleave};
+use crate::sync::room::{Fault, cut};
 use crate::sync::timers::Owner;
 use crate::sync::{ConnId, Effect, RefuseCode, Role, Token};
 
@@ -97,10 +97,13 @@ impl Engine {
         let Some(room) = self.room(&doc) else { return };
         let limit = room.sendable().clone();
         let Some(sub) = room.subs.get_mut(&id).filter(|sub| sub.loading == Some(token)) else { return };
-        sub.loading = None;
-        match interleave(batch, &sub.known, &limit) {
-            Ok(pieces) => sub.outbox.put_first(pieces),
-            Err(error) => self.load_broken(&doc, id, &error.to_string()),
+        (sub.loading, sub.loaded) = (None, true);
+        let cut = cut(batch, &sub.known, &limit).map(|pieces| sub.outbox.extend(&pieces));
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.flow.loading.remove(&doc);
+        }
+        if let Err(error) = cut {
+            self.load_broken(&doc, id, &error.to_string());
         }
     }
 

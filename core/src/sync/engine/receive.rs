@@ -126,6 +126,7 @@ impl Engine {
                 self.room(&doc).into_iter().for_each(|room| room.pruned(id));
                 Ok(())
             }
+            (Message::Credit { taken, .. }, Some(doc)) => self.on_credit(id, &doc, taken),
             (Message::Priority { channel, priority }, _) => {
                 self.on_priority(id, channel, priority);
                 Ok(())
@@ -156,6 +157,8 @@ impl Engine {
         if frames.is_empty() {
             return Err("a message of changes without a change".to_owned().into());
         }
+        let sub = self.room(doc).and_then(|room| room.subs.get_mut(&id));
+        sub.into_iter().for_each(|sub| sub.window.took(frames.len()));
         if self.salvaged(id, doc, replica, first, frames) {
             return Ok(());
         }

@@ -29,6 +29,10 @@ impl Engine {
                 let text = format!("nothing was heard for {} ms", limits.timeout_ms);
                 return self.close(id, CloseCode::Timeout, &text);
             }
+            Phase::Ready if conn.is_stalled(&limits, now_ms) => {
+                let text = format!("nothing was taken for {} ms", limits.stall_timeout_ms);
+                return self.close(id, CloseCode::Timeout, &text);
+            }
             _ => {}
         }
         let mut due: Vec<DocName> = Vec::new();

@@ -1,7 +1,7 @@
 //! `Piece` and `Outbox`: accepted changes on their way to a peer: shared, cut to size, and never sent twice.
 //!
-//! Always holds: pieces are queued after everything they depend on, except in what `interleave` makes of a load, where
-//! the receiver holds back what comes too early.
+//! Always holds: pieces are queued after everything they depend on, except within a loaded part, where the receiver
+//! holds back what comes too early; what waits here is of one turn, or one part.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,9 +13,6 @@ use crate::planted::{self, Bug};
 
 /// Changes of one message are cut before they grow beyond this, in bytes, unless one change alone is larger.
 pub(crate) const CHUNK_BYTES: usize = 250 << 10;
-
-/// Bytes that may wait for one peer while older changes are being loaded for it; beyond that they are loaded as well.
-const MAX_WAITING_BYTES: usize = 4 << 20;
 
 /// Consecutive changes of one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +38,6 @@ pub(crate) struct Chunk {
 pub(crate) struct Outbox {
     pieces: VecDeque<Arc<Piece>>,
     bytes: usize,
-    overflowed: bool,
 }
 
 impl Outbox {
@@ -52,31 +48,20 @@ impl Outbox {
         }
     }
 
-    /// Bounds what waits behind a load.
-    pub(crate) fn bound(&mut self) {
-        if self.bytes > MAX_WAITING_BYTES {
-            self.clear();
-            self.overflowed = true;
-        }
+    /// Bytes of changes in it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Puts loaded pieces in front.
-    pub(crate) fn put_first(&mut self, pieces: Vec<Piece>) {
-        for piece in pieces.into_iter().rev() {
-            self.bytes += piece.frames.len();
-            self.pieces.push_front(Arc::new(piece));
-        }
-    }
-
     /// Takes everything that `known` does not include, in messages of a bounded size, and raises `known` by it.
     /// `false`: something is missing in between and must be loaded.
     pub(crate) fn drain(&mut self, known: &mut VersionVector) -> (Vec<Chunk>, bool) {
         let mut chunks: Vec<Chunk> = Vec::new();
-        let mut whole = !std::mem::take(&mut self.overflowed);
+        let mut whole = true;
         self.bytes = 0;
         for piece in std::mem::take(&mut self.pieces) {
             let from = known.end(piece.replica);
@@ -140,41 +125,20 @@ fn push_cut(chunks: &mut Vec<Chunk>, piece: &Piece, first: u64, start: usize) {
     chunks.push(chunk(chunk_seq, &frames[chunk_start..]));
 }
 
-/// The changes of a loaded batch that lie behind `known` and within `limit`, cut into pieces, the logs advancing side by
-/// side: a log rarely depends on what comes much later, so that the receiver holds little back.
+/// The changes of a loaded batch that lie behind `known` and within `limit`, in pieces.
 ///
 /// # Errors
 /// If the batch is damaged.
-pub(crate) fn interleave(
-    batch: Batch,
-    known: &VersionVector,
-    limit: &VersionVector,
-) -> Result<Vec<Piece>, DecodeError> {
-    let mut logs = Vec::new();
+pub(crate) fn cut(batch: Batch, known: &VersionVector, limit: &VersionVector) -> Result<Vec<Arc<Piece>>, DecodeError> {
+    let mut pieces = Vec::new();
     for segment in batch.segments {
         let limit = limit.end(segment.replica);
-        let queue = cut(segment, known, limit)?;
-        let bytes: usize = queue.iter().map(|piece| piece.frames.len()).sum();
-        if bytes > 0 {
-            logs.push((0u128, bytes as u128, queue));
-        }
-    }
-    let mut pieces = Vec::new();
-    // The log of which the smallest part is out goes next: a/b < c/d without a division.
-    while let Some(i) = (0..logs.len()).reduce(|a, b| if logs[b].0 * logs[a].1 < logs[a].0 * logs[b].1 { b } else { a })
-    {
-        match logs[i].2.pop_front() {
-            Some(piece) => {
-                logs[i].0 += piece.frames.len() as u128;
-                pieces.push(piece);
-            }
-            None => drop(logs.swap_remove(i)),
-        }
+        pieces.extend(cut_segment(segment, known, limit)?.into_iter().map(Arc::new));
     }
     Ok(pieces)
 }
 
-fn cut(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<Piece>, DecodeError> {
+fn cut_segment(segment: Segment, known: &VersionVector, limit: u64) -> Result<VecDeque<Piece>, DecodeError> {
     let known = known.end(segment.replica);
     let mut queue: VecDeque<Piece> = VecDeque::new();
     let mut seq = segment.first_seq;
@@ -262,20 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_behind_a_load_is_bounded() {
-        let mut outbox = Outbox::default();
-        let large = Arc::new(piece(0, 1, &vec![7; MAX_WAITING_BYTES / 2 + 1]));
-        // Incompressible or not, only the bytes kept count.
-        let copies = MAX_WAITING_BYTES / large.frames.len() + 1;
-        (0..copies).for_each(|_| outbox.extend(std::slice::from_ref(&large)));
-        outbox.bound();
-        let mut known = VersionVector::new();
-        assert_eq!(outbox.drain(&mut known), (Vec::new(), false), "it was dropped, and says so");
-        assert_eq!(outbox.drain(&mut known), (Vec::new(), true), "once");
-    }
-
-    #[test]
-    fn a_load_is_cut_to_what_is_asked_for_and_runs_side_by_side() {
+    fn a_load_is_cut_to_what_is_asked_for() {
         let replica = ReplicaId::from(REPLICA);
         let body: Vec<u8> = (0..30_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let segment = |replica, count| Segment { replica, first_seq: 0, frames: piece(0, count, &body).frames };
@@ -283,18 +234,15 @@ mod tests {
         let batch = Batch { segments: vec![segment(replica, 10), segment(other, 20)] };
         let known = [(replica, 4)].into_iter().collect();
         let limit = [(replica, 20), (other, 38)].into_iter().collect();
-        let pieces = interleave(batch, &known, &limit).expect("whole frames");
-        let spans = |of| pieces.iter().filter(|p| p.replica == of).map(|p| (p.first, p.end)).collect::<Vec<_>>();
+        let pieces = cut(batch, &known, &limit).expect("whole frames");
         for (log, from, to) in [(replica, 4, 20), (other, 0, 38)] {
-            let spans = spans(log);
+            let spans: Vec<_> = pieces.iter().filter(|p| p.replica == log).map(|p| (p.first, p.end)).collect();
             assert_eq!((spans[0].0, spans[spans.len() - 1].1), (from, to));
             assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0), "{spans:?}");
         }
         assert!(pieces.iter().all(|piece| piece.frames.len() <= CHUNK_BYTES));
-        // Never far apart: half of the pieces hold about half of each log.
-        let half = pieces[..pieces.len() / 2].iter().filter(|piece| piece.replica == replica).count();
-        assert!(half.abs_diff(spans(replica).len() / 2) <= 1, "{half}");
     }
+
     /// Bug class D: another tab has stored what lies between.
     #[test]
     fn what_is_stored_around_a_hole_keeps_its_place() {

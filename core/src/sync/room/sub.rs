@@ -6,6 +6,7 @@ use super::digest::DigestSaid;
 use super::outbox::Outbox;
 use crate::id::{ReplicaId, VersionVector};
 use crate::ordered::{OrdMap, OrdSet};
+use crate::sync::flow::Window;
 use crate::sync::input::{Rights, Role, Token};
 
 /// A subscriber.
@@ -35,8 +36,15 @@ pub(crate) struct Sub {
     pub(crate) prune: bool,
     /// The peer is to be asked for what it announced.
     pub(crate) graft: bool,
+    /// Changes are being loaded for the peer.
     pub(crate) loading: Option<Token>,
+    /// What was loaded is in the outbox.
+    pub(crate) loaded: bool,
+    /// The peer is behind: what it lacks must be loaded, once more if that is being done.
     pub(crate) want_load: bool,
+    pub(crate) window: Window,
+    /// When it was last served, in turns of its connection.
+    pub(crate) turn: u64,
     pub(crate) held: Held,
     /// Something arrived behind a gap, and was dropped.
     pub(crate) gap: bool,
@@ -80,7 +88,10 @@ impl Sub {
             prune: false,
             graft: false,
             loading: None,
+            loaded: false,
             want_load: false,
+            window: Window::default(),
+            turn: 0,
             held: Held::default(),
             gap: false,
             resyncs: 0,
@@ -97,5 +108,10 @@ impl Sub {
             presence: OrdSet::new(),
             read_only_told: false,
         }
+    }
+
+    /// Whether what the peer lacks comes from the log.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.want_load || self.loading.is_some()
     }
 }

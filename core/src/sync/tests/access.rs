@@ -34,6 +34,7 @@ fn samples() -> Vec<Message<'static>> {
         Message::Prune { channel: 0 },
         Message::News { collection: "d" },
         Message::Priority { channel: 0, priority: 9 },
+        Message::Credit { channel: 0, taken: 1 },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
     samples
@@ -59,6 +60,7 @@ fn number(message: &Message<'_>) -> usize {
         Message::Prune { .. } => 15,
         Message::News { .. } => 16,
         Message::Priority { .. } => 17,
+        Message::Credit { .. } => 18,
     }
 }
 
@@ -68,7 +70,7 @@ fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
         0 | 3 | 11 => (true, true, false, false),
         1 | 4 | 12 | 17 => (true, false, false, false),
         2 | 5 | 13 | 16 => (false, true, false, false),
-        7..=9 | 15 => (true, true, true, false),
+        7..=9 | 15 | 18 => (true, true, true, false),
         6 | 10 | 14 => (true, true, true, true),
         other => panic!("message {other} is not in the table"),
     }

@@ -470,7 +470,7 @@ fn questions_come_one_by_one_and_answers_only_to_them() {
     assert_eq!(hand.closed().map(|(code, _)| code), Some(CloseCode::Malformed));
 
     for collection in ["d", "e"] {
-        let mut hand = Hand { engine: Engine::new(Config::client()), effects: Vec::new(), names: 0 };
+        let mut hand = Hand::new(Config::client());
         hand.connect(CONN, Role::Dialer);
         let (max_message_bytes, max_documents) = (1 << 20, 10);
         let welcome = message::Welcome {

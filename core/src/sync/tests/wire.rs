@@ -65,6 +65,7 @@ fn a_large_delta_is_cut_and_arrives_whole() {
                 match effect {
                     Effect::Send { bytes, .. } => {
                         assert!(bytes.len() <= FRAME_BYTES, "{}", bytes.len());
+                        engines[i].handle(1, Input::Written { conn: CONN, bytes: bytes.len() });
                         engines[1 - i].handle(1, Input::Received { conn: CONN, bytes });
                     }
                     Effect::Load { token, .. } => engines[i].handle(1, Input::Loaded { token, batch: batch.clone() }),
