@@ -5,11 +5,13 @@
 
 mod compress;
 mod error;
+mod number;
 mod reader;
 mod writer;
 
 pub use compress::{Effort, MAX_INFLATION, deflate, inflate};
 pub use error::{DecodeError, DecodeErrorKind};
+pub(crate) use number::{LONE_LEAD, join_number, put_number, tail_len, unzigzag, zigzag};
 pub use reader::Reader;
 pub use writer::{put_bytes, put_i64, put_str, put_u64, put_version};
 

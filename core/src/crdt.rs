@@ -40,7 +40,7 @@ pub use rope::Metric;
 pub(crate) use rope::{Extent, Rope};
 pub use sequence::Side;
 pub(crate) use sequence::{Bound, Sequence};
-pub(crate) use state::{StateReader, StateWriter};
+pub(crate) use state::{Column, MAX_DEPTH, StateReader, StateWriter, Unpacked, is_base};
 pub(crate) use stretches::Stretches;
 pub(crate) use text::TextState;
 pub(crate) use tree::{Standing, TreeState};

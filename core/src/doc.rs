@@ -17,6 +17,7 @@ mod json;
 mod patch;
 mod pending;
 mod read;
+mod shallow;
 mod state;
 mod stored;
 mod transaction;
@@ -41,6 +42,7 @@ pub use crate::op::Expand;
 
 use self::apply::Names;
 use self::pending::Pending;
+use self::shallow::Base;
 use self::stored::Stored;
 use crate::clock::{Clock, Hlc};
 use crate::crdt::Containers;
@@ -67,6 +69,8 @@ pub struct Doc {
     pending: Option<Pending>,
     /// The file behind the document.
     stored: Option<Stored>,
+    /// What the document starts from, if its history has no beginning.
+    base: Option<Base>,
     /// An operation that only a newer version knows was met: the state is not all there is.
     has_unknown: bool,
     /// The state was read, not made by a replay: containers that are gone from it are not known.
@@ -100,6 +104,7 @@ impl Doc {
             containers: Containers::new(),
             pending: None,
             stored: None,
+            base: None,
             has_unknown: false,
             from_state: false,
             draft: BodyWriter::default(),

@@ -1,6 +1,7 @@
 //! Undo, older versions, differences, changes and blame, on their way out: arrays that the npm package makes objects of.
 
 use js_sys::{Array, Object};
+use selvedge::clock::Hlc;
 use selvedge::doc::{PatchKind, PathItem, VersionError};
 use selvedge::{Patch, ReplicaId, UndoManager, VersionVector};
 use wasm_bindgen::JsValue;
@@ -86,7 +87,9 @@ impl Replica {
                 let units: usize = chars.by_ref().take(run.len).map(char::len_utf16).sum();
                 // A list has no characters.
                 let len = number(units.max(run.len) as u64);
-                Array::of4(&len, &text(run.id.replica), &number(run.time.ms()), &run.message.into())
+                // Documents here have their whole history: there is a time.
+                let time = number(run.time.map_or(0, Hlc::ms));
+                Array::of4(&len, &text(run.id.replica), &time, &run.message.into())
             });
             Ok(told.collect())
         })
@@ -147,7 +150,7 @@ fn read_version(version: &Object) -> Result<VersionVector, JsValue> {
     ends.collect()
 }
 
-fn version_error(error: VersionError) -> JsValue {
+pub(crate) fn version_error(error: VersionError) -> JsValue {
     fail("unknown-version", &error.to_string())
 }
 

@@ -17,7 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::command::{self, Plain};
 use crate::fail::{decode_error, edit_error, fail, install_panic_hook, misuse};
-use crate::history::path_keys;
+use crate::history::{path_keys, version_error};
 use crate::view::{self, View};
 use crate::{decode, effects, slots};
 
@@ -171,6 +171,7 @@ impl Replica {
             let mut saved =
                 Doc::load(id, bytes).map_err(|error| decode_error("these bytes are no document", &error))?;
             let before = inner.doc.version();
+            saved.reaches(&before).map_err(version_error)?;
             let batch = saved.batch_since(&VersionVector::new());
             let misfit = |error| decode_error("the document does not fit", &error);
             inner.doc.import_batch(&batch).map_err(misfit)?;

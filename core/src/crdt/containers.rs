@@ -196,6 +196,20 @@ impl Containers {
         self.tracked
     }
 
+    /// Tells whether texts that are made from now on know who wrote what.
+    pub(super) fn set_tracked(&mut self, tracked: bool) {
+        self.tracked = tracked;
+    }
+
+    /// Puts what texts have put down into their sequences, as far as they have any.
+    pub(crate) fn catch_up(&mut self) {
+        for container in &mut self.all {
+            if let Content::Text(text) = &mut container.content {
+                text.sequence();
+            }
+        }
+    }
+
     pub(crate) fn content(&self, handle: Handle) -> &Content {
         &self.all[handle.0 as usize].content
     }

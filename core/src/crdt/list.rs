@@ -4,11 +4,12 @@
 //! deletes the slots that the mover saw; a deletion deletes them. So concurrent moves leave several slots, of which the
 //! one with the largest (depth, replica, seq) is shown: an element is never shown twice, and a move concurrent with a
 //! deletion keeps the element. (After Kleppmann, "Moving elements in list CRDTs", 2020, with observed-remove slots.)
-//! Always holds: an element's slots that are not shown are hidden in the sequence.
+//! Always holds: an element's slots that are not shown are hidden in the sequence. Not here: its bytes (`state`).
 
-use super::sequence::{Bound, Deleted, Sequence, SettledRun, Side};
-use super::{Context, Event, MultiValue, StateReader, StateWriter};
-use crate::codec::{DecodeError, put_u64};
+mod state;
+
+use super::sequence::{Bound, Deleted, Sequence, Side};
+use super::{Context, Event, MultiValue};
 use crate::graph::{Dot, Past};
 use crate::id::ReplicaId;
 use crate::op::Value;
@@ -172,65 +173,6 @@ impl ListState {
         {
             events.push(Event::ListInsert { index, values: vec![value] });
         }
-    }
-
-    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
-        let runs: Vec<_> = self.sequence.settled_runs().collect();
-        out.count(runs.len());
-        for run in &runs {
-            out.dot(run.dot);
-            put_u64(&mut out.out, u64::from(run.len) << 2 | u64::from(run.hidden) << 1 | u64::from(run.deleted));
-        }
-        let slots = runs.iter().flat_map(|run| (0..run.len).map(|i| run.dot.plus(i)));
-        for slot in slots {
-            match self.moved.get(&slot) {
-                Some(element) => {
-                    out.out.push(1);
-                    out.dot(*element);
-                    let entry = self.elements.get(element).and_then(|entry| entry.slots.iter().find(|s| s.dot == slot));
-                    put_u64(&mut out.out, entry.map_or(0, |slot| slot.lamport));
-                }
-                None => {
-                    out.out.push(0);
-                    put_u64(&mut out.out, self.elements.get(&slot).map_or(0, |entry| entry.lamport));
-                    // A deleted element keeps its values: a move can bring it back.
-                    self.value(slot).unwrap_or(&MultiValue::default()).write_state(out);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
-        let mut runs = Vec::new();
-        for _ in 0..from.count("run count")? {
-            let (dot, end) = from.run_start("run")?;
-            let bits = from.reader.bounded("run length", (end - u64::from(dot.seq)) << 2 | 3)?;
-            let (len, hidden, deleted) = ((bits >> 2) as u32, bits & 2 > 0, bits & 1 > 0);
-            runs.push(SettledRun { dot, len: len.max(1), hidden, deleted });
-        }
-        let slots = runs.iter().flat_map(|run| (0..run.len).map(|i| run.dot.plus(i)));
-        let mut moves = Vec::new();
-        for slot in slots {
-            if from.reader.u8("slot")? == 1 {
-                moves.push((slot, from.dot("moved element")?, from.reader.u64("depth")?));
-                continue;
-            }
-            let lamport = from.reader.u64("depth")?;
-            let mut element = Element { value: MultiValue::default(), slots: Vec::new(), lamport };
-            element.value.read_state(from)?;
-            self.elements.insert(slot, element);
-        }
-        for (slot, element, lamport) in moves {
-            let Some(entry) = self.elements.get_mut(&element) else { continue };
-            if entry.slots.is_empty() {
-                let replica = from.replica(element.log);
-                entry.slots.push(Slot { lamport: entry.lamport, replica, dot: element });
-            }
-            entry.slots.push(Slot { lamport, replica: from.replica(slot.log), dot: slot });
-            self.moved.insert(slot, element);
-        }
-        self.sequence = Sequence::settled(&runs);
-        Ok(())
     }
 
     /// The element that a slot belongs to.

@@ -5,7 +5,10 @@
 //! So a key is a step function over the bounds of the sequence, and an operation raises it to the maximum of itself and
 //! what is there: commutative, associative, idempotent. The order of bounds never changes, so text that comes and goes
 //! changes nothing here. Always holds: a key's steps are sorted, the first has a winner, and so has one of any two
-//! neighbours that differ. Not here: the characters (`text`).
+//! neighbours that differ. Not here: the characters (`text`), and bytes
+//! (`state`).
+
+mod state;
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -63,6 +63,19 @@ impl MultiValue {
         Ok(())
     }
 
+    /// The one value of a new element, which `dot` has inserted.
+    pub(crate) fn inserted(dot: Dot, time: u64, replica: ReplicaId, value: Value) -> Self {
+        Self { entries: smallvec::smallvec![Entry { dot, hlc: Hlc::from_bits(time), replica, value }] }
+    }
+
+    /// Its only value with its time, if that is the one that `dot` has written.
+    pub(crate) fn inserted_by(&self, dot: Dot) -> Option<(Hlc, &Value)> {
+        match &self.entries[..] {
+            [entry] if entry.dot == dot => Some((entry.hlc, &entry.value)),
+            _ => None,
+        }
+    }
+
     /// The value that is read.
     pub(crate) fn get(&self) -> Option<&Value> {
         self.entries.first().map(|entry| &entry.value)

@@ -50,6 +50,12 @@ pub(crate) struct SettledRun {
 }
 
 impl SettledRun {
+    /// The elements.
+    pub(crate) fn dots(&self) -> impl Iterator<Item = Dot> + use<> {
+        let first = self.dot;
+        (0..self.len).map(move |i| first.plus(i))
+    }
+
     fn goes_on(&self, next: &Self) -> bool {
         self.dot.log == next.dot.log
             && self.dot.seq + self.len == next.dot.seq

@@ -2,11 +2,17 @@
 //!
 //! Equal states have equal bytes: logs are numbered in the order of their replicas, containers in the order of their
 //! places. Always holds: reading gives a state or a `DecodeError`. What only concurrent operations would need (origins,
-//! who deleted what) is not here: one that has not seen the whole state asks for the history instead.
-//! Normative: docs/format.md. Not here: logs and names (`doc`).
+//! who deleted what) is not here: one that has not seen the whole state asks for the history instead. Who wrote each
+//! character is only there if a mark needs it, or if the state is to stand for its history (`StateWriter::new`).
+//! Normative: docs/format.md. Not here: logs and names (`doc`), and what each type writes (beside the type).
+
+mod runs;
+mod streams;
 
 use smallvec::SmallVec;
 
+pub(crate) use self::streams::{Column, Unpacked, is_base};
+use self::streams::{Columns, Streams};
 use super::containers::{Containers, Content, Handle, Place, Spot};
 use crate::clock::Hlc;
 use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_i64, put_str, put_u64};
@@ -15,20 +21,38 @@ use crate::id::ReplicaId;
 use crate::op::{ContainerKind, Value};
 use crate::ordered::sort_by_key;
 
-/// Collects a state. Texts are kept apart, and come last: they deflate better together.
+/// Deeper than any operation can be: a log has fewer than 2³² operations.
+pub(crate) const MAX_DEPTH: u64 = 1 << 56;
+
+/// Collects a state. Texts are kept apart: they deflate better together.
 #[derive(Debug)]
 pub(crate) struct StateWriter<'a> {
     pub(crate) out: Vec<u8>,
     pub(crate) text: String,
+    pub(crate) streams: Streams,
+    /// Whether it stands for its history: then texts tell who wrote what.
+    pub(crate) is_base: bool,
     /// The number of each log in the state, by log.
     ranks: &'a [u32],
+    /// The replicas, ascending: by rank.
+    replicas: &'a [ReplicaId],
     last_seq: u32,
     last_hlc: u64,
+    /// Where the last run of each author ended, by rank.
+    ends: Vec<u32>,
 }
 
 impl<'a> StateWriter<'a> {
-    pub(crate) fn new(ranks: &'a [u32]) -> Self {
-        Self { out: Vec::new(), text: String::new(), ranks, last_seq: 0, last_hlc: 0 }
+    pub(crate) fn new(ranks: &'a [u32], replicas: &'a [ReplicaId], is_base: bool) -> Self {
+        let ends = vec![0; replicas.len()];
+        let streams = Streams::default();
+        let (out, text) = (Vec::new(), String::new());
+        Self { out, text, streams, is_base, ranks, replicas, last_seq: 0, last_hlc: 0, ends }
+    }
+
+    /// The state.
+    pub(crate) fn pack(self) -> Vec<u8> {
+        self.streams.pack(self.is_base, self.out, self.text)
     }
 
     pub(crate) fn count(&mut self, count: usize) {
@@ -39,10 +63,19 @@ impl<'a> StateWriter<'a> {
         self.ranks[log as usize]
     }
 
+    pub(crate) fn rank_of(&self, replica: ReplicaId) -> u64 {
+        self.replicas.partition_point(|other| *other < replica) as u64
+    }
+
     pub(crate) fn dot(&mut self, dot: Dot) {
-        put_u64(&mut self.out, u64::from(self.ranks[dot.log as usize]));
-        put_i64(&mut self.out, i64::from(dot.seq) - i64::from(self.last_seq));
-        self.last_seq = dot.seq;
+        self.op(u64::from(self.ranks[dot.log as usize]), dot.seq);
+    }
+
+    /// An operation by the rank of its log.
+    pub(crate) fn op(&mut self, rank: u64, seq: u32) {
+        put_u64(&mut self.out, rank);
+        put_i64(&mut self.out, i64::from(seq) - i64::from(self.last_seq));
+        self.last_seq = seq;
     }
 
     pub(crate) fn dots(&mut self, dots: &[Dot]) {
@@ -70,6 +103,11 @@ impl<'a> StateWriter<'a> {
 #[derive(Debug)]
 pub(crate) struct StateReader<'a> {
     pub(crate) reader: Reader<'a>,
+    pub(crate) columns: Columns<'a>,
+    /// Of format version 1: there are no columns.
+    pub(crate) is_old: bool,
+    /// Whether it stands for its history.
+    pub(crate) is_base: bool,
     text: &'a str,
     /// The logs of the state, with their ends.
     logs: &'a [(u32, u64)],
@@ -77,14 +115,25 @@ pub(crate) struct StateReader<'a> {
     replicas: &'a [ReplicaId],
     last_seq: u32,
     last_hlc: u64,
+    /// Where the last run of each author ended, by rank.
+    ends: Vec<u32>,
 }
 
 impl<'a> StateReader<'a> {
-    pub(crate) fn new(reader: Reader<'a>, text: &'a str, logs: &'a [(u32, u64)], replicas: &'a [ReplicaId]) -> Self {
-        Self { reader, text, logs, replicas, last_seq: 0, last_hlc: 0 }
+    /// Of a state without columns (format version 1), or with those of `state`.
+    pub(crate) fn new(
+        reader: Reader<'a>,
+        text: &'a str,
+        state: Option<&'a Unpacked<'_>>,
+        (logs, replicas): (&'a [(u32, u64)], &'a [ReplicaId]),
+    ) -> Self {
+        let columns = state.map_or_else(Columns::none, Unpacked::columns);
+        let ends = vec![0; logs.len()];
+        let (is_old, is_base) = (state.is_none(), state.is_some_and(|state| state.is_base));
+        Self { reader, columns, is_old, is_base, text, logs, replicas, last_seq: 0, last_hlc: 0, ends }
     }
 
-    fn fail<T>(&self, field: &'static str, why: &'static str) -> Result<T, DecodeError> {
+    pub(crate) fn fail<T>(&self, field: &'static str, why: &'static str) -> Result<T, DecodeError> {
         Err(self.reader.error(field, DecodeErrorKind::Inconsistent(why)))
     }
 
@@ -159,18 +208,20 @@ impl<'a> StateReader<'a> {
         if !self.text.is_empty() {
             return self.fail("text", "there is more of it than the state uses");
         }
+        self.columns.end()?;
         self.reader.end("state")
+    }
+
+    /// A depth in the causal graph.
+    pub(crate) fn depth(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        self.reader.bounded(field, MAX_DEPTH)
     }
 }
 
 impl Content {
     /// Whether `write_state` can tell all of it.
     fn has_state(&self) -> bool {
-        match self {
-            Self::Tree(_) | Self::Unknown(_) => false,
-            Self::Text(text) => !text.is_marked(),
-            _ => true,
-        }
+        !matches!(self, Self::Unknown(_))
     }
 
     fn write_state(&self, out: &mut StateWriter<'_>) {
@@ -183,7 +234,8 @@ impl Content {
             Self::Set(set) => set.write_state(out),
             Self::BoundedCounter(counter) => counter.write_state(out),
             Self::RemoveWinsSet(set) => set.write_state(out),
-            Self::Tree(_) | Self::Unknown(_) => {}
+            Self::Tree(tree) => tree.write_state(out),
+            Self::Unknown(_) => {}
         }
     }
 
@@ -197,7 +249,8 @@ impl Content {
             Self::Set(set) => set.read_state(from),
             Self::BoundedCounter(counter) => counter.read_state(from),
             Self::RemoveWinsSet(set) => set.read_state(from),
-            Self::Tree(_) | Self::Unknown(_) => from.fail("container kind", "its state cannot be written"),
+            Self::Tree(tree) => tree.read_state(from),
+            Self::Unknown(_) => from.fail("container kind", "its state cannot be written"),
         }
     }
 }
@@ -264,10 +317,13 @@ impl Containers {
         }
     }
 
-    /// Reads what `write_state` wrote, into nothing but the root. Returns the containers in the order of the state.
+    /// Reads what `write_state` wrote, into containers that are empty. Returns them in the order of the state.
     pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<Vec<Handle>, DecodeError> {
         let count = from.count("container count")?;
         let mut handles = vec![Handle::ROOT];
+        // Handles stay when a state is read again: that one is known does not say that it was read before.
+        let mut was_read = vec![false; self.len()];
+        was_read[0] = true;
         self.content_mut(Handle::ROOT).read_state(from)?;
         for _ in 0..count {
             let parent = from.reader.bounded("container parent", handles.len() as u64 - 1)?;
@@ -281,15 +337,26 @@ impl Containers {
                 Spot::Element(dot) => Place::Element(*dot),
             };
             let kind = ContainerKind::read(&mut from.reader)?;
-            let parent = handles[parent as usize];
-            let known = self.child(parent, place, kind).is_some();
-            match self.get_or_make(parent, place, kind).filter(|_| !known) {
-                Some(handle) => handles.push(handle),
-                None => return from.fail("container place", "no container can be there"),
-            }
-            let handle = *handles.last().expect("pushed above");
+            let made = self.get_or_make(handles[parent as usize], place, kind);
+            was_read.resize(self.len(), false);
+            let new = |handle: &Handle| !std::mem::replace(&mut was_read[handle.0 as usize], true);
+            let Some(handle) = made.filter(new) else {
+                return from.fail("container place", "no container can be there");
+            };
+            handles.push(handle);
             self.content_mut(handle).read_state(from)?;
         }
+        self.note_tracked(&handles);
         Ok(handles)
+    }
+
+    /// Notes whether all texts know who wrote what, as a state has it.
+    fn note_tracked(&mut self, handles: &[Handle]) {
+        let mut texts = handles.iter().filter_map(|handle| match self.content(*handle) {
+            Content::Text(text) => Some(text.has_ids()),
+            _ => None,
+        });
+        let tracked = texts.next().unwrap_or(self.is_tracked()) && texts.all(|has_ids| has_ids);
+        self.set_tracked(tracked);
     }
 }

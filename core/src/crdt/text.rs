@@ -4,9 +4,11 @@
 //! identities. The identities (`sequence`) are needed for an operation that has not, and for anchors; they are made by
 //! replaying the document's history, and what happens afterwards is put down here, to be caught up with when they are
 //! asked for again. Always holds: character i of the rope is element i of the sequence's view, once that has caught up;
-//! a text with marks (`marks`) is always caught up. Operations count Unicode scalar values.
+//! a text with marks (`marks`) is always caught up. Operations count Unicode scalar values. Not here: marks and anchors
+//! (`rich`), bytes (`state`).
 
 mod rich;
+mod state;
 
 use smallvec::SmallVec;
 
@@ -14,8 +16,7 @@ pub(super) use self::rich::marked_event;
 use super::marks::Marks;
 use super::rope::{Extent, Rope};
 use super::sequence::Sequence;
-use super::{Applied, Context, Event, StateReader, StateWriter};
-use crate::codec::{DecodeError, put_u64};
+use super::{Applied, Context, Event};
 use crate::graph::{Dot, Past};
 
 #[derive(Clone, Debug)]
@@ -112,18 +113,6 @@ impl TextState {
     #[inline]
     pub(crate) fn rope(&self) -> &Rope {
         &self.rope
-    }
-
-    pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
-        put_u64(&mut out.out, self.rope.extent().bytes as u64);
-        self.rope.chunks().for_each(|chunk| out.text.push_str(chunk));
-    }
-
-    /// The characters. An operation that was not there to see all of them needs the history anyway.
-    pub(crate) fn read_state(&mut self, from: &mut StateReader<'_>) -> Result<(), DecodeError> {
-        let len = from.reader.u64("text length")?;
-        self.rope = Rope::from(from.text(len)?);
-        Ok(())
     }
 
     /// The characters, for somebody who does not need the rest any more.

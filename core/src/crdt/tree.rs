@@ -6,9 +6,10 @@
 //! (Kleppmann et al., "A highly-available move operation for replicated trees", 2021), once for all the moves of a change.
 //! Children stand in a sequence of slots; each move opens one, and the one of the node's last effective move is shown. Always
 //! holds: once settled, the shown tree is what all moves make, and it is a tree. Not here: what is in a node (a map,
-//! `containers`).
+//! `containers`), how it is shown (`show`), bytes (`state`).
 
 mod show;
+mod state;
 
 use super::sequence::Sequence;
 use super::{Context, Event};

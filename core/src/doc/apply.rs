@@ -193,6 +193,7 @@ impl Doc {
         self.containers.clear(tracked);
         self.graph = Graph::default();
         self.names.iter_mut().for_each(|names| *names = Names::default());
+        self.restart();
         let stuck = changes.iter().any(|change| self.try_change(change).is_none());
         if stuck && !tracked {
             self.containers.resume_listening(events);

@@ -23,6 +23,9 @@ pub struct Imported {
     pub unknown: Vec<OpId>,
     /// Replica ids that were used by two writers. What came first is kept; what contradicts it was not taken in.
     pub forks: Vec<Fork>,
+    /// The first operations of changes that have not seen all of the base, in a document that was opened from a shallow
+    /// save: they were not taken in, nor was what follows them. A copy with the whole history can merge them.
+    pub before_base: Vec<OpId>,
     /// Changes whose time lies more than a minute ahead of ours. They count like any other.
     pub from_the_future: usize,
 }
@@ -57,12 +60,12 @@ impl Doc {
                 self.logs.append(batch)?.unwrap_or_default()
             }
         };
-        if self.order.is_empty() && self.stored.is_none() && batch.segments.len() > 1 {
+        if self.order.is_empty() && self.stored.is_none() && self.base.is_none() && batch.segments.len() > 1 {
             // Several authors at once: some of it is surely concurrent, and a second replay is spared.
             self.containers.clear(true);
         }
-        let mut imported =
-            Imported { pending_bytes: appended.pending_bytes, forks: appended.forks, ..Imported::default() };
+        let (pending_bytes, forks, before_base) = (appended.pending_bytes, appended.forks, appended.before_base);
+        let mut imported = Imported { pending_bytes, forks, before_base, ..Imported::default() };
         for change in &appended.changes {
             imported.from_the_future += usize::from(!self.clock.observe(change.header.hlc));
             let ineffective = self.apply_change(change);
@@ -78,14 +81,15 @@ impl Doc {
         Ok(imported)
     }
 
-    /// Everything that `version` does not know, as an update. Seals the pending change.
+    /// Everything that `version` does not know, as an update; of a document that was opened from a shallow save, as far as
+    /// it is here (`reaches`). Seals the pending change.
     pub fn export_since(&mut self, version: &VersionVector) -> Vec<u8> {
         let mut out = begin(FileKind::Update);
         put_changes(&mut out, &self.batch_since(version));
         out
     }
 
-    /// Everything that `version` does not know. Seals the pending change.
+    /// Everything that `version` does not know, as far as it is here (`reaches`). Seals the pending change.
     pub fn batch_since(&mut self, version: &VersionVector) -> Batch {
         self.part_since(version, usize::MAX)
     }

@@ -10,7 +10,6 @@ use crate::clock::Hlc;
 use crate::crdt::{Content, Event, Handle, diff};
 use crate::graph::{Dot, LoggedChange, VersionError};
 use crate::id::{OpId, ReplicaId, VersionVector};
-use crate::op::Batch;
 
 /// A document at an older version: read it like any other. Its handles are those of the document it came from.
 #[derive(Debug)]
@@ -47,8 +46,8 @@ pub struct Blame {
     pub len: usize,
     /// The operation that wrote the first of them; those that follow have the next numbers, or (in lists) are alone.
     pub id: OpId,
-    /// When their change was made, by its author's clock.
-    pub time: Hlc,
+    /// When their change was made, by its author's clock; `None` if it lies before the base of a shallow save.
+    pub time: Option<Hlc>,
     /// The commit message of their change.
     pub message: Option<String>,
 }
@@ -57,7 +56,8 @@ impl Doc {
     /// The document at an older version. Seals the pending change. O(history up to there).
     ///
     /// # Errors
-    /// If the version is not known here, ends inside a change, or lacks something that it depends on.
+    /// If the version is not known here, ends inside a change, lacks something that it depends on, or lies before the base
+    /// of a document that was opened from a shallow save.
     ///
     /// ```
     /// use selvedge::{Doc, ReplicaId};
@@ -71,14 +71,21 @@ impl Doc {
     /// ```
     pub fn checkout(&mut self, version: &VersionVector) -> Result<Checkout, VersionError> {
         self.whole()?;
+        self.at(version).map(Checkout)
+    }
+
+    /// The document at an older version, when everything is sealed and here (`whole`).
+    pub(super) fn at(&self, version: &VersionVector) -> Result<Self, VersionError> {
         let mut past = Self { logs: self.logs.until(version)?, ..Self::new(self.me) };
         past.containers = self.containers.emptied();
+        past.base.clone_from(&self.base);
+        past.restart();
         // It counts changes that were cut as well: they come last in each log, and are passed over.
         past.order.clone_from(&self.order);
         for change in &past.changes_in_order() {
             past.apply_change(change);
         }
-        Ok(Checkout(past))
+        Ok(past)
     }
 
     /// A document that goes on from an older version on its own; `replica` writes in it. What is written there can be
@@ -91,10 +98,7 @@ impl Doc {
         if self.logs.find(replica).is_some_and(|log| log == super::OWN || self.logs.end(log) > 0) {
             return Err(VersionError::ReplicaInUse { replica });
         }
-        let batch: Batch = self.logs.until(version)?.since(&VersionVector::new());
-        let mut fork = Self::new(replica);
-        fork.import_batch(&batch).expect("logs of a document can be imported");
-        Ok(fork)
+        self.branch(version, replica)
     }
 
     /// What turns the view at version `a` into the view at version `b`, whichever is older: apply the patches in order.
@@ -117,7 +121,8 @@ impl Doc {
         Ok(patches)
     }
 
-    /// All changes, each behind those that it depends on. Seals the pending change. O(changes).
+    /// All changes that are here (those before the base of a shallow save are not), each behind those that it depends on.
+    /// Seals the pending change. O(changes).
     pub fn changes(&mut self) -> Vec<ChangeInfo> {
         let _ = self.whole();
         self.changes_in_order().iter().map(|change| self.describe(change)).collect()
@@ -133,7 +138,7 @@ impl Doc {
     }
 
     /// Makes sure that every change is sealed and here.
-    fn whole(&mut self) -> Result<(), VersionError> {
+    pub(super) fn whole(&mut self) -> Result<(), VersionError> {
         self.commit(None);
         self.load_history().map_err(VersionError::Unreadable)?;
         if self.from_state {
@@ -197,10 +202,11 @@ impl Doc {
         for (mut dot, mut left) in written {
             while left > 0 {
                 let changes = &logs[dot.log as usize];
-                let at = changes.partition_point(|change| change.id.seq <= u64::from(dot.seq)) - 1;
-                let change = &changes[at];
-                let len = left.min((change.id.seq + change.ops) as u32 - dot.seq);
-                let (time, message) = (change.time, change.message.clone());
+                let at = changes.partition_point(|change| change.id.seq <= u64::from(dot.seq));
+                let (change, next) = (at.checked_sub(1).map(|at| &changes[at]), changes.get(at));
+                let end = change.map(|change| change.id.seq + change.ops).or(next.map(|next| next.id.seq));
+                let len = end.map_or(left, |end| left.min(end as u32 - dot.seq));
+                let (time, message) = (change.map(|it| it.time), change.and_then(|it| it.message.clone()));
                 blame.push(Blame { len: len as usize, id: self.op_id(dot), time, message });
                 left -= len;
                 if left > 0 {

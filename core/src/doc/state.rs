@@ -1,21 +1,24 @@
 //! The finished state of a whole document: the ends of its logs, what they have mentioned, the frontier, the containers.
 //!
 //! Normative: docs/format.md. Always holds: equal documents have equal states, byte for byte; reading one gives a document
-//! or a `DecodeError`. A document made of a state lacks its older changes until they are put in front (`history`).
+//! or a `DecodeError`. A document made of a state lacks its older changes until they are put in front (`stored`), or for
+//! ever (`shallow`).
 
 use super::Doc;
 use super::apply::{Binding, Names};
+use super::file::StateBytes;
 use crate::clock::Hlc;
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_i64, put_str, put_u64};
-use crate::crdt::{Applied, Handle, StateReader, StateWriter};
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_i64, put_str, put_u64};
+use crate::crdt::{Applied, Handle, MAX_DEPTH, StateReader, StateWriter, Unpacked};
 use crate::graph::{Dot, Graph};
 use crate::id::ReplicaId;
 use crate::op::{ContainerDecl, ContainerKind, ElementRef, Key, LogHead, LogNames, LogState};
 use crate::ordered::sort_by_key;
 
 impl Doc {
-    /// The state, without the pending change. `None` if there is a container whose state cannot be written.
-    pub(super) fn write_state(&mut self) -> Option<Vec<u8>> {
+    /// The state, without the pending change; with `is_base`, one that can stand for the history, for which texts must
+    /// know who wrote what (`track`). `None` if there is a container whose state cannot be written.
+    pub(super) fn write_state(&mut self, is_base: bool) -> Option<Vec<u8>> {
         if self.has_unknown {
             return None;
         }
@@ -31,30 +34,39 @@ impl Doc {
         let order = self.containers.in_state_order(made, &ranks)?;
         let mut numbers = vec![0; self.containers.len()];
         order.iter().enumerate().for_each(|(number, handle)| numbers[handle.to_u32() as usize] = number as u64);
-        let mut out = Vec::new();
-        put_u64(&mut out, states.len() as u64);
+        let replicas: Vec<ReplicaId> = states.iter().map(|state| state.replica).collect();
+        let mut writer = StateWriter::new(&ranks, &replicas, is_base);
+        let out = &mut writer.out;
+        put_u64(out, states.len() as u64);
         for (state, log) in states.iter().zip(&logs) {
-            write_log(state, &self.names[*log as usize], &numbers, &mut out)?;
+            write_log(state, &self.names[*log as usize], &numbers, out)?;
         }
         let mut frontier = self.graph.frontier_depths();
         sort_by_key(&mut frontier, |(dot, _)| ranks[dot.log as usize]);
-        put_u64(&mut out, frontier.len() as u64);
+        put_u64(out, frontier.len() as u64);
         for (dot, depth) in frontier {
-            put_u64(&mut out, u64::from(ranks[dot.log as usize]));
-            put_u64(&mut out, u64::from(dot.seq));
-            put_u64(&mut out, depth);
+            put_u64(out, u64::from(ranks[dot.log as usize]));
+            put_u64(out, u64::from(dot.seq));
+            put_u64(out, depth);
         }
-        let mut writer = StateWriter::new(&ranks);
+        if is_base {
+            self.containers.catch_up();
+        }
         self.containers.write_state(&order, &mut writer);
-        put_bytes(&mut out, &writer.out);
-        out.extend_from_slice(writer.text.as_bytes());
-        Some(out)
+        Some(writer.pack())
     }
 
     /// The document with this state, in which `replica` writes.
-    pub(super) fn read_state(replica: ReplicaId, state: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(state);
+    pub(super) fn read_state(replica: ReplicaId, state: &StateBytes<'_>) -> Result<Self, DecodeError> {
         let mut doc = Self::new(replica);
+        doc.take_state(state, true)?;
+        Ok(doc)
+    }
+
+    /// Takes over a state. The containers are empty, and the logs, too, if they are to `begin` where the state ends.
+    pub(super) fn take_state(&mut self, state: &StateBytes<'_>, begin: bool) -> Result<(), DecodeError> {
+        let unpacked = if state.is_old { None } else { Some(Unpacked::read(&state.bytes)?) };
+        let mut reader = Reader::new(unpacked.as_ref().map_or(&state.bytes, Unpacked::rest));
         let (mut logs, mut bindings) = (Vec::new(), Vec::new());
         for _ in 0..reader.bounded("log count", (reader.remaining() / 50) as u64)? {
             let at = reader.clone();
@@ -62,32 +74,36 @@ impl Doc {
             if logs.last().is_some_and(|(_, _, last)| *last >= state.replica) {
                 return Err(at.error("log", DecodeErrorKind::NotCanonical));
             }
-            let log = doc.logs.start_at(&state);
-            doc.clock.observe(state.head.hlc);
-            *doc.names_of(log) = names;
+            let log = if begin { self.logs.start_at(&state) } else { self.logs.intern(state.replica) };
+            self.clock.observe(state.head.hlc);
+            *self.names_of(log) = names;
             logs.push((log, state.head.end, state.replica));
             bindings.push(bound);
         }
         let frontier = read_frontier(&mut reader, &logs)?;
-        let mut ends = vec![0; doc.logs.len()];
+        let mut ends = vec![0; self.logs.len()];
         logs.iter().for_each(|(log, end, _)| ends[*log as usize] = *end as u32);
-        doc.graph = Graph::starting_at(ends, frontier);
-        let containers = Reader::new(reader.bytes("containers")?);
-        let offset = reader.offset();
-        let text = std::str::from_utf8(reader.rest());
-        let text = text.map_err(|_| DecodeError { field: "text", offset, kind: DecodeErrorKind::NotUtf8 })?;
-        let replicas: Vec<ReplicaId> = (0..doc.logs.len() as u32).map(|log| doc.logs.replica(log)).collect();
+        self.graph = Graph::starting_at(ends, frontier);
+        let text = match &unpacked {
+            Some(unpacked) => unpacked.text()?,
+            None => {
+                let containers = Reader::new(reader.bytes("containers")?);
+                let (offset, text) = (reader.offset(), std::str::from_utf8(reader.rest()));
+                reader = containers;
+                text.map_err(|_| DecodeError { field: "text", offset, kind: DecodeErrorKind::NotUtf8 })?
+            }
+        };
+        let replicas: Vec<ReplicaId> = (0..self.logs.len() as u32).map(|log| self.logs.replica(log)).collect();
         let logs: Vec<(u32, u64)> = logs.into_iter().map(|(log, end, _)| (log, end)).collect();
-        let mut from = StateReader::new(containers, text, &logs, &replicas);
-        let handles = doc.containers.read_state(&mut from)?;
+        let mut from = StateReader::new(reader, text, unpacked.as_ref(), (&logs, &replicas));
+        let handles = self.containers.read_state(&mut from)?;
         from.end()?;
-        doc.from_state = true;
         for ((log, _), bound) in logs.iter().zip(bindings) {
-            bind(&mut doc.names[*log as usize], &bound, &handles).ok_or_else(|| {
-                reader.error("container binding", DecodeErrorKind::Inconsistent("there is no such one"))
+            bind(&mut self.names[*log as usize], &bound, &handles).ok_or_else(|| {
+                from.reader.error("container binding", DecodeErrorKind::Inconsistent("there is no such one"))
             })?;
         }
-        Ok(doc)
+        Ok(())
     }
 }
 
@@ -167,12 +183,17 @@ fn read_log(reader: &mut Reader<'_>) -> Result<LogParts, DecodeError> {
 }
 
 fn read_frontier(reader: &mut Reader<'_>, logs: &[(u32, u64, ReplicaId)]) -> Result<Vec<(Dot, u64)>, DecodeError> {
-    let mut frontier = Vec::new();
+    let (mut frontier, mut next) = (Vec::new(), 0);
     for _ in 0..reader.bounded("frontier length", logs.len() as u64)? {
+        let at = reader.clone();
         let rank = reader.bounded("frontier log", logs.len().saturating_sub(1) as u64)?;
         let (log, end, _) = logs[rank as usize];
-        let seq = reader.bounded("frontier operation", end.saturating_sub(1))? as u32;
-        frontier.push((Dot { log, seq }, reader.u64("depth")?));
+        let seq = reader.bounded("frontier operation", end.saturating_sub(1))?;
+        if rank < next || seq + 1 != end {
+            return Err(at.error("frontier", DecodeErrorKind::Inconsistent("it is not the ends of logs, in order")));
+        }
+        next = rank + 1;
+        frontier.push((Dot { log, seq: seq as u32 }, reader.bounded("depth", MAX_DEPTH)?));
     }
     if frontier.is_empty() && !logs.is_empty() {
         return Err(reader.error("frontier length", DecodeErrorKind::Inconsistent("every history has an end")));

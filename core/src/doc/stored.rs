@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::Doc;
-use super::file::{Block, FileKind, begin, blocks, put_changes, put_state, read_changes, read_state};
+use super::file::{Block, FileKind, as_document, begin, begin_with, blocks, put_changes, read_changes, read_state};
+use super::shallow::Base;
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::Batch;
@@ -32,8 +33,12 @@ pub(super) struct Stored {
 impl Doc {
     /// The whole document with its history, as a file. Seals the pending change. What was written since the document
     /// was opened or saved is appended as long as that is little: O(bytes) of copying then, and of encoding otherwise.
+    /// A document that was opened from a shallow save has the history that this has, and what was written since.
     pub fn save(&mut self) -> Vec<u8> {
         self.commit(None);
+        if let Some(base) = &self.base {
+            return base.with(&self.logs.since(&VersionVector::new()));
+        }
         self.settle_provisional();
         if let Some(stored) = &self.stored {
             let tail = self.logs.since(&stored.version);
@@ -46,13 +51,13 @@ impl Doc {
             }
         }
         let history = self.batch_since(&VersionVector::new());
-        let mut out = begin(FileKind::Document);
-        let state = if history.is_empty() { None } else { self.write_state() };
+        let state = if history.is_empty() { None } else { self.write_state(false) };
         let Some(state) = state else {
+            let mut out = begin(FileKind::Document);
             put_changes(&mut out, &history);
             return out;
         };
-        put_state(&mut out, &state);
+        let mut out = begin_with(FileKind::Document, &state);
         let start = out.len();
         put_changes(&mut out, &history);
         self.remember(&out, start);
@@ -77,10 +82,16 @@ impl Doc {
         let blocks = blocks(FileKind::Document, saved)?;
         let mut doc = Self::new(replica);
         let mut rest = &blocks[..];
-        if let [state, history, tail @ ..] = rest
-            && let Some(packed) = read_state(state.0, &saved[state.1.clone()])?
-        {
+        let first = match rest {
+            [(block, range), ..] => read_state(*block, &saved[range.clone()])?,
+            [] => None,
+        };
+        if let (Some(state), [_, tail @ ..]) = (first.as_ref().filter(|state| state.is_base()), rest) {
+            doc = Self::on_base(replica, Base::new(&state.bytes))?;
+            rest = tail;
+        } else if let (Some(packed), [_, history, tail @ ..]) = (first, rest) {
             doc = Self::read_state(replica, &packed)?;
+            doc.from_state = true;
             let (version, end) = (doc.logs.version(), history.1.end);
             let stored = Stored {
                 bytes: saved[..end].to_vec(),
@@ -98,7 +109,7 @@ impl Doc {
                 |why| DecodeError { field: "document", offset: range.start, kind: DecodeErrorKind::Inconsistent(why) };
             let segments = segments.ok_or_else(|| fail("a state stands in front of the history that leads to it"))?;
             let imported = doc.import_batch(&Batch { segments })?;
-            if imported.pending_bytes > 0 || !imported.forks.is_empty() {
+            if imported.pending_bytes > 0 || !imported.forks.is_empty() || !imported.before_base.is_empty() {
                 return Err(fail("changes are missing that others depend on"));
             }
         }
@@ -106,15 +117,17 @@ impl Doc {
     }
 
     /// Everything, for somebody who has nothing: an update that begins with the finished state, so that the receiver can
-    /// show it before the history is replayed. Seals the pending change.
+    /// show it before the history is replayed. Seals the pending change. Of a document that was opened from a shallow
+    /// save, the changes that are here, which is not everything (`reaches`).
     pub fn export_all(&mut self) -> Vec<u8> {
         self.commit(None);
         self.settle_provisional();
-        let mut out = begin(FileKind::Update);
         let history = self.batch_since(&VersionVector::new());
-        if let Some(state) = self.write_state() {
-            put_state(&mut out, &state);
-        }
+        let state = if self.base.is_some() { None } else { self.write_state(false) };
+        let mut out = match state {
+            Some(state) => begin_with(FileKind::Update, &state),
+            None => begin(FileKind::Update),
+        };
         put_changes(&mut out, &history);
         out
     }
@@ -127,15 +140,18 @@ impl Doc {
             return Ok(false);
         }
         let Some(packed) = read_state(state.0, &update[state.1.clone()])? else { return Ok(false) };
+        if packed.is_base() {
+            return Ok(false);
+        }
         let mut doc = Self::read_state(self.me, &packed)?;
+        doc.from_state = true;
         let mut clock = self.clock.clone();
         (0..doc.logs.len() as u32).for_each(|log| {
             clock.observe(doc.logs.head(log).hlc);
         });
         doc.clock = clock;
-        let mut bytes = begin(FileKind::Document);
-        bytes.extend_from_slice(&update[bytes.len()..]);
         let version = doc.logs.version();
+        let bytes = as_document(update);
         doc.stored = Some(Stored { bytes, history: history.clone(), version, left: true, provisional: true });
         *self = doc;
         Ok(true)
@@ -156,10 +172,10 @@ impl Doc {
         if self.stored.as_ref().is_none_or(|stored| !stored.left && !stored.provisional) {
             return Ok(true);
         }
-        let claimed = self.write_state();
+        let claimed = self.write_state(false);
         self.load_history()?;
         self.replay(false);
-        let agreed = self.write_state() == claimed;
+        let agreed = self.write_state(false) == claimed;
         match &mut self.stored {
             Some(stored) if agreed => stored.provisional = false,
             _ => self.stored = None,

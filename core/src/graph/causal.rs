@@ -224,6 +224,15 @@ impl Graph {
         past
     }
 
+    /// What an operation whose parents are the one before it and `deps` has seen, itself apart: exclusive ends, by log.
+    /// Unlike `place`, for any operation at any time. O(history), as runs.
+    pub fn seen_by(&self, first: Dot, deps: &[Dot]) -> Vec<u32> {
+        let mut ends: Vec<u32> = (0..self.logs.len() as u32).map(|log| self.base_end(log)).collect();
+        ends.resize(ends.len().max(first.log as usize + 1), 0);
+        heads_of(first, deps).into_iter().for_each(|head| self.see(&mut ends, head));
+        ends
+    }
+
     /// Adds an operation and everything that it has seen to what a view has seen. It walks the runs that are new to the
     /// view, each of them once.
     fn see(&self, ends: &mut [u32], head: Dot) {

@@ -76,6 +76,17 @@ impl Log {
         self.checkpoints.get(&0).copied()
     }
 
+    /// The log without the changes that are here.
+    pub(super) fn bare(&self) -> Self {
+        let mut log = Self::new(self.replica);
+        (log.head, log.base) = (self.base.clone(), self.base.clone());
+        if let Some(digest) = self.base_digest() {
+            log.digest = digest;
+            log.checkpoints = OrdMap::from([(0, digest)]);
+        }
+        log
+    }
+
     /// The frames of all changes that are here.
     pub(super) fn frames(&self) -> &[u8] {
         &self.frames

@@ -3,6 +3,7 @@
 //! Always holds: `append` either fails and changes nothing, or adds every change that can be added; what arrived before
 //! its dependencies waits as raw segments, bounded in bytes; the same bytes twice change nothing.
 
+mod base;
 mod compare;
 mod cut;
 
@@ -30,6 +31,8 @@ pub struct Logs {
     pending: Vec<Segment>,
     /// The log that grew last.
     recent: u32,
+    /// If what stands before the logs' bases is nowhere: the ends that nobody before them had seen, as (log, end).
+    base: Option<Vec<(u32, u64)>>,
 }
 
 /// A change that was added, with its dependencies resolved.
@@ -64,6 +67,8 @@ pub struct Appended {
     pub pending_bytes: usize,
     /// Forks found. The changes that prove them were not added.
     pub forks: Vec<Fork>,
+    /// The first operations of changes that have not seen all that a base stands for. They were not added.
+    pub before_base: Vec<OpId>,
 }
 
 /// A change read against the head of its log, before it is added.
@@ -266,7 +271,7 @@ impl Logs {
         {
             return Ok(Some(Appended { changes, ..Appended::default() }));
         }
-        if self.logs.iter().any(|log| log.base().end > 0) {
+        if self.base.is_none() && self.logs.iter().any(|log| log.base().end > 0) {
             return Ok(None);
         }
         let pending = std::mem::take(&mut self.pending);
@@ -326,8 +331,8 @@ impl Logs {
                 }
             };
             let (bytes, mut deps) = (own.relative(end - len..end), SmallVec::new());
-            if !header.deps.is_empty() {
-                if self.missing_dep(&header).is_err() {
+            if !header.deps.is_empty() || self.base.is_some() {
+                if self.missing_dep(segment.replica, &header).is_err() {
                     self.logs[log as usize].reset(&start);
                     return Ok(None);
                 }
@@ -355,7 +360,11 @@ impl Logs {
         for change in segment.changes() {
             let change = change?;
             let end = seq + LogHead::peek_ops(change)?;
-            let fork = if seq < stored {
+            let base = log.map_or(0, |log| log.base().end);
+            let fork = if seq < base {
+                // What was left out cannot be compared, but no change is on both sides.
+                end > base
+            } else if seq < stored {
                 !log.is_some_and(|log| log.holds(seq, change))
             } else if seq < queue.head.end {
                 let known = queue.changes.binary_search_by_key(&seq, |known| known.header.first_seq);
@@ -385,8 +394,13 @@ impl Logs {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;
             while let Some(next) = queue.changes.front() {
-                match self.missing_dep(&next.header) {
+                match self.missing_dep(replica, &next.header) {
                     Ok(()) => {}
+                    Err(Missing::Base) => {
+                        appended.before_base.push(OpId { replica, seq: next.header.first_seq });
+                        queue.changes.clear();
+                        break;
+                    }
                     Err(Missing::Unknown(dep)) => {
                         waiters.entry(dep).or_default().push(replica);
                         break;
@@ -409,7 +423,10 @@ impl Logs {
         }
     }
 
-    fn missing_dep(&mut self, header: &ChangeHeader) -> Result<(), Missing> {
+    fn missing_dep(&mut self, replica: ReplicaId, header: &ChangeHeader) -> Result<(), Missing> {
+        if !self.covers_base(replica, header) {
+            return Err(Missing::Base);
+        }
         for dep in &header.deps {
             let log = self.find(dep.replica).ok_or(Missing::Unknown(dep.replica))?;
             if self.end(log) < dep.end {
@@ -471,6 +488,8 @@ impl Logs {
 enum Missing {
     Unknown(ReplicaId),
     Fork(OpId),
+    /// Something before the base, or not all of it was seen.
+    Base,
 }
 
 fn half(digest: &Digest) -> [u8; 16] {

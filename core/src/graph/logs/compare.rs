@@ -22,10 +22,12 @@ impl Logs {
     }
 
     fn first_difference(&mut self, ours: u32, other: &mut Self, theirs: u32, common: u64) -> Option<u64> {
+        // What one of the two has left out cannot be compared.
+        let base = self.logs[ours as usize].base().end.max(other.logs[theirs as usize].base().end);
         let end_of = |logs: &Self, changes: usize| logs.logs[ours as usize].first_seq(changes);
         let mut equal_at = |logs: &mut Self, changes: usize| {
             let end = end_of(logs, changes);
-            changes == 0 || other.digest_at(theirs, end) == logs.digest_at(ours, end)
+            end <= base || other.digest_at(theirs, end) == logs.digest_at(ours, end)
         };
         let log = &self.logs[ours as usize];
         let last = (0..=log.len()).rev().find(|changes| log.first_seq(*changes) <= common).unwrap_or(0);

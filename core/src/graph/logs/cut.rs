@@ -46,6 +46,19 @@ pub enum VersionError {
         /// The operation it lacks.
         needs: OpId,
     },
+    /// It lies before what a document that was opened from a shallow save begins with.
+    #[error(
+        "the version knows {end} operations of replica {replica}, and the history here begins behind {base} of them, with a \
+         shallow save; take a version that includes `Doc::base_version`, or ask a copy with the whole history"
+    )]
+    BeforeBase {
+        /// Whose operations.
+        replica: ReplicaId,
+        /// How many the version names.
+        end: u64,
+        /// How many were left out of the save.
+        base: u64,
+    },
     /// The history that the document was opened with cannot be read.
     #[error("the history that the document was opened with is damaged: {0}; fetch the document from another copy")]
     Unreadable(DecodeError),
@@ -61,7 +74,7 @@ impl Logs {
     /// The logs as they were at `version`, numbered as here. O(changes).
     ///
     /// # Errors
-    /// If the version names what is unknown, ends inside a change, or lacks what it depends on.
+    /// If the version names what is unknown, ends inside a change, lacks what it depends on, or lies before the base.
     pub fn until(&self, version: &VersionVector) -> Result<Self, VersionError> {
         for (replica, end) in version.iter() {
             let known = self.find(replica).map_or(0, |log| self.end(log));
@@ -69,10 +82,14 @@ impl Logs {
                 return Err(VersionError::Unknown { replica, end, known });
             }
         }
-        let mut cut = Self::new();
+        let mut cut = Self { base: self.base.clone(), ..Self::new() };
         for log in &self.logs {
             let (replica, number) = (log.replica, cut.intern(log.replica) as usize);
-            let end = version.end(replica);
+            let (end, base) = (version.end(replica), log.base().end);
+            if end < base {
+                return Err(VersionError::BeforeBase { replica, end, base });
+            }
+            cut.logs[number] = log.bare();
             for index in (0..log.len()).take_while(|index| log.first_seq(*index) < end) {
                 let header = cut.logs[number].append(log.change(index)).expect("what was read once can be read again");
                 if header.end() > end {

@@ -6,9 +6,9 @@
 use super::digests::{Hole, fill};
 use super::pack::{Packed, Place};
 use super::split::targets;
-use super::store::{Bytes, Number, View, unzigzag};
+use super::store::{Bytes, Number, View};
 use super::walk::{Head, LAYOUTS, LogState, NEAR, Side, VERBATIM, change, ops_of, read_token};
-use crate::codec::{DecodeError, DecodeErrorKind, put_u64};
+use crate::codec::{DecodeError, DecodeErrorKind, put_u64, unzigzag};
 use crate::id::ReplicaId;
 use crate::op::change::KNOWN_FLAGS;
 use crate::op::{MAX_SEQ, Segment, body::opcode};

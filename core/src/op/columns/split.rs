@@ -4,9 +4,9 @@
 //! direction (`join`), and the bytes of the columns (`pack`).
 
 use super::digests::{Named, computable};
-use super::store::{Bytes, Number, Store, zigzag};
+use super::store::{Bytes, Number, Store};
 use super::walk::{Head, LAYOUTS, LogState, NEAR, Side, VERBATIM, change, ops_of, token};
-use crate::codec::{DecodeError, DecodeErrorKind, Reader};
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, zigzag};
 use crate::id::ReplicaId;
 use crate::op::body::opcode;
 use crate::op::{Segment, change::KNOWN_FLAGS};

@@ -4,7 +4,7 @@
 //! tails are nearly random. Always holds: reading past the end of a column is an error that names it. Not here: which
 //! fields go where (`walk`), and how streams become bytes (`pack`).
 
-use crate::codec::{DecodeError, DecodeErrorKind};
+use crate::codec::{DecodeError, DecodeErrorKind, LONE_LEAD, join_number, put_number, tail_len};
 
 /// Columns of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -89,15 +89,6 @@ pub(super) fn stream_name(index: usize) -> &'static str {
     NUMBERS.get(index / 2).copied().unwrap_or_else(|| BYTES[index - 2 * NUMBERS.len()])
 }
 
-/// Below this, a number is its lead.
-const ONE_TAIL: u64 = 192;
-/// Leads 192 to 223 hold five bits in front of one tail byte.
-const TWO_TAILS: u64 = ONE_TAIL + (32 << 8);
-/// Leads 224 to 239 hold four bits in front of two tail bytes.
-const PLAIN: u64 = TWO_TAILS + (16 << 16);
-/// Lead 240 stands for three tail bytes that hold the number itself, 245 for eight.
-const PLAIN_LEAD: usize = 240;
-
 /// Columns being written.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -111,17 +102,8 @@ impl Store {
 
     pub(super) fn put(&mut self, column: Number, value: u64) {
         let lead = leads(column);
-        let (byte, tail, bits) = match value {
-            ..ONE_TAIL => (value as u8, 0, 0),
-            ONE_TAIL..TWO_TAILS => (192 + ((value - ONE_TAIL) >> 8) as u8, 1, value - ONE_TAIL),
-            TWO_TAILS..PLAIN => (224 + ((value - TWO_TAILS) >> 16) as u8, 2, value - TWO_TAILS),
-            PLAIN.. => {
-                let tail = (8 - value.leading_zeros() as usize / 8).max(3);
-                ((PLAIN_LEAD + tail - 3) as u8, tail, value)
-            }
-        };
-        self.streams[lead].push(byte);
-        self.streams[lead + 1].extend_from_slice(&bits.to_le_bytes()[..tail]);
+        let [leads, tails] = &mut self.streams[lead..lead + 2] else { unreachable!("a column has two streams") };
+        put_number(leads, tails, value);
     }
 
     pub(super) fn bytes(&mut self, column: Bytes) -> &mut Vec<u8> {
@@ -136,16 +118,6 @@ impl Store {
     pub(super) fn reset(&mut self, mark: &[usize; STREAMS]) {
         self.streams.iter_mut().zip(mark).for_each(|(stream, len)| stream.truncate(*len));
     }
-}
-
-/// A difference as a number: small in both directions.
-pub(super) fn zigzag(difference: u64) -> u64 {
-    difference << 1 ^ (difference as i64 >> 63) as u64
-}
-
-/// The difference again.
-pub(super) fn unzigzag(number: u64) -> u64 {
-    number >> 1 ^ (number & 1).wrapping_neg()
 }
 
 /// Columns being read.
@@ -174,16 +146,13 @@ impl<'a> View<'a> {
     pub(super) fn number(&mut self, column: Number) -> Result<u64, DecodeError> {
         let lead = leads(column);
         let byte = self.take_from(lead, 1)?[0];
-        let (base, tail, bits) = match byte {
-            ..192 => return Ok(u64::from(byte)),
-            192..224 => (ONE_TAIL, 1, u64::from(byte - 192) << 8),
-            224..240 => (TWO_TAILS, 2, u64::from(byte - 224) << 16),
-            240..246 => (0, usize::from(byte) - PLAIN_LEAD + 3, 0),
-            _ => return Err(self.error(lead, DecodeErrorKind::UnknownTag(u64::from(byte)))),
+        if byte < LONE_LEAD {
+            return Ok(u64::from(byte));
+        }
+        let Some(tail) = tail_len(byte) else {
+            return Err(self.error(lead, DecodeErrorKind::UnknownTag(u64::from(byte))));
         };
-        let mut low = [0; 8];
-        low[..tail].copy_from_slice(self.take_from(lead + 1, tail)?);
-        Ok(base + (bits | u64::from_le_bytes(low)))
+        Ok(join_number(byte, self.take_from(lead + 1, tail)?))
     }
 
     /// The next number, `None` at the end of the column.
@@ -226,25 +195,5 @@ impl<'a> View<'a> {
             let (offset, len) = (self.at[index], self.streams[index].len());
             Err(DecodeError { field: stream_name(index), offset, kind: DecodeErrorKind::Trailing(len - offset) })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_of_every_size_come_back() {
-        let mut numbers: Vec<u64> = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit]).collect();
-        numbers.extend([ONE_TAIL - 1, ONE_TAIL, TWO_TAILS - 1, TWO_TAILS, PLAIN - 1, PLAIN, u64::MAX]);
-        let mut store = Store::new();
-        numbers.iter().for_each(|number| store.put(Number::Int, *number));
-        let mut view = View::new(std::array::from_fn(|index| &store.streams[index][..]));
-        for number in numbers {
-            assert_eq!(view.next(Number::Int), Ok(Some(number)));
-            assert_eq!(unzigzag(zigzag(number)), number);
-        }
-        assert_eq!(view.next(Number::Int), Ok(None));
-        assert!(view.number(Number::Int).is_err() && view.end().is_ok());
     }
 }

@@ -1,0 +1,91 @@
+//! The runs of sequences: who made which elements, in which order they stand, and which were deleted.
+//!
+//! Always holds: no element stands in two places of one sequence, and every one is an operation that its log has.
+
+use super::{Column, MAX_DEPTH, StateReader, StateWriter};
+use crate::codec::{DecodeError, DecodeErrorKind, unzigzag, zigzag};
+use crate::crdt::sequence::SettledRun;
+use crate::graph::Dot;
+use crate::ordered::sort_by_key;
+
+impl StateWriter<'_> {
+    /// The runs of a sequence; `hides` tells whether it may keep elements out of the view that are not deleted.
+    pub(crate) fn runs(&mut self, runs: &[SettledRun], hides: bool) {
+        self.count(runs.len());
+        for run in runs {
+            let rank = self.rank(run.dot.log);
+            let end = &mut self.ends[rank as usize];
+            let difference = i64::from(run.dot.seq) - i64::from(*end);
+            *end = run.dot.seq + run.len;
+            self.streams.put(Column::RunAuthor, u64::from(rank));
+            self.streams.put(Column::RunStart, zigzag(difference as u64));
+            let fate = if hides { u64::from(run.hidden) << 1 | u64::from(run.deleted) } else { u64::from(run.deleted) };
+            self.streams.put(Column::RunLength, u64::from(run.len - 1) << (1 + u32::from(hides)) | fate);
+        }
+    }
+
+    /// Runs in the order in which their authors made them, author by author.
+    pub(crate) fn in_order(&self, runs: &[SettledRun]) -> Vec<SettledRun> {
+        let mut sorted = runs.to_vec();
+        sort_by_key(&mut sorted, |run| (self.rank(run.dot.log), run.dot.seq));
+        sorted
+    }
+}
+
+impl StateReader<'_> {
+    /// What `StateWriter::runs` wrote.
+    pub(crate) fn runs(&mut self, hides: bool) -> Result<Vec<SettledRun>, DecodeError> {
+        let left = self.columns.left(Column::RunLength) as u64;
+        let count = self.reader.bounded("run count", left)?;
+        let mut runs = Vec::with_capacity(count as usize);
+        let mut total = 0u64;
+        for _ in 0..count {
+            let run = self.run(hides)?;
+            total += u64::from(run.len);
+            runs.push(run);
+        }
+        let mut sorted: Vec<(Dot, u32)> = runs.iter().map(|run| (run.dot, run.len)).collect();
+        sort_by_key(&mut sorted, |(dot, _)| *dot);
+        let overlap = |pair: &[(Dot, u32)]| pair[0].0.log == pair[1].0.log && pair[1].0.seq - pair[0].0.seq < pair[0].1;
+        if total > u64::from(u32::MAX) || sorted.windows(2).any(overlap) {
+            return self.fail("run", "an element stands in two places");
+        }
+        Ok(runs)
+    }
+
+    /// Runs in the order in which their authors made them, author by author.
+    pub(crate) fn in_order(&self, runs: &[SettledRun]) -> Vec<SettledRun> {
+        let mut sorted = runs.to_vec();
+        sort_by_key(&mut sorted, |run| (self.replica(run.dot.log), run.dot.seq));
+        sorted
+    }
+
+    /// A depth, if one can be as large.
+    pub(crate) fn checked_depth(&self, depth: u64) -> Result<u64, DecodeError> {
+        let above = DecodeErrorKind::AboveLimit { got: depth, max: MAX_DEPTH };
+        if depth <= MAX_DEPTH { Ok(depth) } else { Err(self.columns.error(Column::ElementDepth, above)) }
+    }
+
+    fn run(&mut self, hides: bool) -> Result<SettledRun, DecodeError> {
+        let rank = self.columns.number(Column::RunAuthor)?;
+        let log = usize::try_from(rank).ok().and_then(|rank| Some((rank, *self.logs.get(rank)?)));
+        let unknown = || self.columns.error(Column::RunAuthor, DecodeErrorKind::Inconsistent("there is no such log"));
+        let (rank, (log, end)) = log.ok_or_else(unknown)?;
+        let outside = DecodeErrorKind::Inconsistent("it is not in its log");
+        let difference = unzigzag(self.columns.number(Column::RunStart)?) as i64;
+        let seq = i64::from(self.ends[rank]).checked_add(difference).filter(|seq| (0..end as i64).contains(seq));
+        let seq = seq.ok_or_else(|| self.columns.error(Column::RunStart, outside.clone()))? as u32;
+        let bits = self.columns.number(Column::RunLength)?;
+        let len = (bits >> (1 + u32::from(hides))).saturating_add(1);
+        if len > end - u64::from(seq) {
+            return Err(self.columns.error(Column::RunLength, outside));
+        }
+        self.ends[rank] = seq + len as u32;
+        Ok(SettledRun {
+            dot: Dot { log, seq },
+            len: len as u32,
+            deleted: bits & 1 == 1,
+            hidden: hides && bits & 2 == 2,
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! The streams of a state: columns of numbers, values, texts, and the rest, each deflated if that helps.
+//!
+//! What is alike lies together: the runs of all sequences, what the elements of all lists have in common. Always holds: a
+//! stream inflates at most twelvefold, and its length is checked before anything is allocated; reading past the end of a
+//! column is an error that names it. Not here: what the numbers mean (`runs`, `list`).
+
+use std::borrow::Cow;
+
+use crate::codec::{
+    DecodeError, DecodeErrorKind, Effort, MAX_INFLATION, Reader, deflate, inflate, join_number, put_number, put_u64,
+    tail_len,
+};
+
+/// Columns of numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Column {
+    /// Of runs: the rank of the author; the difference to the end of that author's run before, zigzag; the length less one
+    /// and the fate.
+    RunAuthor,
+    RunStart,
+    RunLength,
+    /// Of list elements: what they are; the differences of depth and time to the element before, zigzag.
+    ElementKind,
+    ElementDepth,
+    ElementTime,
+}
+
+const COLUMNS: [&str; 6] = ["run author", "run", "run length", "element kind", "element depth", "element time"];
+
+const VALUES: usize = 2 * COLUMNS.len();
+const REST: usize = VALUES + 1;
+const TEXT: usize = VALUES + 2;
+
+/// Leads and tails of all columns, then the values of list elements, the rest and the text.
+const STREAMS: usize = VALUES + 3;
+
+/// Less than this is not deflated.
+const TINY: usize = 32;
+
+fn name(stream: usize) -> &'static str {
+    match stream {
+        VALUES => "values",
+        REST => "state",
+        TEXT => "text",
+        column => COLUMNS[column / 2],
+    }
+}
+
+/// Streams in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    all: [Vec<u8>; STREAMS],
+}
+
+impl Streams {
+    pub(crate) fn put(&mut self, column: Column, value: u64) {
+        let leads = 2 * column as usize;
+        let [leads, tails] = &mut self.all[leads..leads + 2] else { unreachable!("a column has two streams") };
+        put_number(leads, tails, value);
+    }
+
+    pub(crate) fn values(&mut self) -> &mut Vec<u8> {
+        &mut self.all[VALUES]
+    }
+
+    /// All of them, one behind the other.
+    pub(crate) fn pack(mut self, is_base: bool, rest: Vec<u8>, text: String) -> Vec<u8> {
+        (self.all[REST], self.all[TEXT]) = (rest, text.into_bytes());
+        let mut out = vec![u8::from(is_base)];
+        for stream in &self.all {
+            let packed = (stream.len() >= TINY).then(|| deflate(stream, Effort::Disk));
+            let fits =
+                |packed: &Vec<u8>| packed.len() + 2 < stream.len() && packed.len() * MAX_INFLATION >= stream.len();
+            let packed = packed.filter(fits);
+            put_u64(&mut out, (stream.len() as u64) << 1 | u64::from(packed.is_some()));
+            if let Some(packed) = &packed {
+                put_u64(&mut out, packed.len() as u64);
+            }
+            out.extend_from_slice(packed.as_ref().unwrap_or(stream));
+        }
+        out
+    }
+}
+
+/// Whether a state stands for its history: its first byte tells.
+pub(crate) fn is_base(state: &[u8]) -> bool {
+    state.first() == Some(&1)
+}
+
+/// Streams, inflated.
+#[derive(Debug)]
+pub(crate) struct Unpacked<'a> {
+    pub(crate) is_base: bool,
+    all: [Cow<'a, [u8]>; STREAMS],
+}
+
+impl<'a> Unpacked<'a> {
+    pub(crate) fn read(state: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(state);
+        let is_base = reader.bounded("state kind", 1)? == 1;
+        let mut all = std::array::from_fn(|_| Cow::Borrowed(&state[..0]));
+        for (index, stream) in all.iter_mut().enumerate() {
+            let len = reader.u64(name(index))?;
+            let raw = usize::try_from(len >> 1).unwrap_or(usize::MAX);
+            if len & 1 == 0 {
+                *stream = Cow::Borrowed(reader.take(name(index), raw)?);
+                continue;
+            }
+            let at = reader.clone();
+            let packed = reader.bytes(name(index))?;
+            let max = packed.len() * MAX_INFLATION;
+            if raw > max {
+                let (got, max) = (raw as u64, max as u64);
+                return Err(at.error(name(index), DecodeErrorKind::AboveLimit { got, max }));
+            }
+            let inflated = inflate(packed, raw);
+            *stream = inflated.ok_or_else(|| at.error(name(index), DecodeErrorKind::Compression))?.into();
+        }
+        reader.end("state")?;
+        Ok(Self { is_base, all })
+    }
+
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.all[REST]
+    }
+
+    pub(crate) fn text(&self) -> Result<&str, DecodeError> {
+        let text = std::str::from_utf8(&self.all[TEXT]);
+        text.map_err(|_| DecodeError { field: "text", offset: 0, kind: DecodeErrorKind::NotUtf8 })
+    }
+
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        let streams = std::array::from_fn(|index| Reader::new(&self.all[index]));
+        Columns { streams, values: Reader::new(&self.all[VALUES]) }
+    }
+}
+
+/// Columns being read.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns<'a> {
+    streams: [Reader<'a>; VALUES],
+    pub(crate) values: Reader<'a>,
+}
+
+impl Columns<'_> {
+    /// None: a state of format version 1 has no columns.
+    pub(crate) fn none() -> Self {
+        Self { streams: std::array::from_fn(|_| Reader::new(&[])), values: Reader::new(&[]) }
+    }
+
+    /// How many numbers are left in a column.
+    pub(crate) fn left(&self, column: Column) -> usize {
+        self.streams[2 * column as usize].remaining()
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self, column: Column) -> Result<u64, DecodeError> {
+        let stream = 2 * column as usize;
+        let lead = self.streams[stream].u8(name(stream))?;
+        match tail_len(lead) {
+            Some(0) => Ok(u64::from(lead)),
+            Some(tail) => Ok(join_number(lead, self.streams[stream + 1].take(name(stream), tail)?)),
+            None => Err(self.error(column, DecodeErrorKind::UnknownTag(u64::from(lead)))),
+        }
+    }
+
+    /// An error about the number that was read last.
+    pub(crate) fn error(&self, column: Column, kind: DecodeErrorKind) -> DecodeError {
+        let stream = 2 * column as usize;
+        DecodeError { field: name(stream), offset: self.streams[stream].offset().saturating_sub(1), kind }
+    }
+
+    /// Refuses what is left over.
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        self.streams.iter().enumerate().try_for_each(|(stream, left)| left.end(name(stream)))?;
+        self.values.end(name(VALUES))
+    }
+}
