@@ -4,6 +4,8 @@
 mod collections;
 #[path = "sync/faults.rs"]
 mod faults;
+#[path = "sync/fork.rs"]
+mod fork;
 #[path = "sync/gossip.rs"]
 mod gossip;
 #[path = "sync/links.rs"]

@@ -321,8 +321,8 @@ impl Inner {
                 }
                 Effect::Load { token, since, .. } => {
                     self.flush(clock);
-                    let batch = self.doc.batch_since(&since);
-                    self.engine.handle(clock, Input::Loaded { token, batch });
+                    let (batch, digests) = (self.doc.batch_since(&since), self.doc.digests_at(&since));
+                    self.engine.handle(clock, Input::Loaded { token, batch, digests });
                 }
                 Effect::Applied { batch, .. } => {
                     self.flush(clock);

@@ -32,8 +32,12 @@ impl Actor {
             Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
             Effect::Load { token, doc, since } => {
                 let answer = match self.docs.get_mut(&doc) {
-                    Some(OpenDoc { held: Some(held), .. }) => Input::Loaded { token, batch: held.since(&since) },
-                    Some(open) => Input::Loaded { token, batch: open.doc.batch_since(&since) },
+                    Some(OpenDoc { held: Some(held), .. }) => {
+                        Input::Loaded { token, batch: held.since(&since), digests: held.digests_at(&since) }
+                    }
+                    Some(OpenDoc { doc, .. }) => {
+                        Input::Loaded { token, batch: doc.batch_since(&since), digests: doc.digests_at(&since) }
+                    }
                     None => Input::LoadFailed { token, reason: "the document was closed".into() },
                 };
                 self.answers.push_back(answer);
@@ -56,6 +60,18 @@ impl Actor {
             Effect::Presence { doc, owner, user, key, value } => self.tell(&doc, |open| {
                 let _ = open.presence.send(Presence { owner, user, key, value });
             }),
+            // Whoever dialed yields; this copy is the other one, or is told of by `Forked`.
+            Effect::Refused { doc, code: RefuseCode::Fork, text } => {
+                tracing::warn!(%doc, text, "forked");
+                self.followed(&doc);
+            }
+            Effect::Forked { conn, doc } => self.forked(conn, doc),
+            Effect::SearchAnswered { conn, doc, answer } => self.search_answered(conn, &doc, answer),
+            Effect::SearchAsked { conn, doc, question } => {
+                let open = self.docs.get_mut(&doc).filter(|open| open.held.is_none());
+                let answer = open.and_then(|open| open.doc.answer_search(&question).ok());
+                self.answers.push_back(Input::SearchAnswer { conn, answer });
+            }
             Effect::Refused { doc, code, text } => {
                 self.followed(&doc);
                 let error = ClientError::Refused { doc: doc.clone(), code, text };

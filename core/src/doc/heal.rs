@@ -11,8 +11,9 @@ mod branch;
 use self::branch::Branches;
 use super::Doc;
 use crate::codec::DecodeError;
+use crate::graph::{ForkSearch, SearchStep};
 use crate::id::{OpId, ReplicaId, VersionVector};
-use crate::op::MAX_CHANGE_BYTES;
+use crate::op::{Dep, MAX_CHANGE_BYTES};
 
 /// A document whose branch of a fork has moved to aliases.
 #[derive(Debug)]
@@ -63,6 +64,36 @@ pub enum HealError {
 }
 
 impl Doc {
+    /// A search for the changes from which on another copy differs (`search_forks`). Seals the pending change. O(logs).
+    pub fn fork_search(&mut self) -> ForkSearch {
+        self.commit(None);
+        ForkSearch::new(&self.logs)
+    }
+
+    /// Goes on with a search: without an answer at first, then with the other copy's (`answer_search`) to the question.
+    ///
+    /// # Errors
+    /// If the answer is malformed, or the history that the document was opened with is damaged.
+    pub fn search_forks(&mut self, search: &mut ForkSearch, answer: Option<&[u8]>) -> Result<SearchStep, DecodeError> {
+        self.load_history()?;
+        search.next(&mut self.logs, answer)
+    }
+
+    /// Answers a question of another copy's search.
+    ///
+    /// # Errors
+    /// If the question is malformed, or the history that the document was opened with is damaged.
+    pub fn answer_search(&mut self, question: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        self.commit(None);
+        self.load_history()?;
+        self.logs.answer_search(question)
+    }
+
+    /// The digests of the logs where `version` ends, as far as it is within them and changes end there.
+    pub fn digests_at(&mut self, version: &VersionVector) -> Vec<Dep> {
+        self.logs.digests_at(version)
+    }
+
     /// This document with its branches of forks under aliases; `replica` writes in it from now on. Each of `forks` is the
     /// first operation of a change from which on another copy has other content: all that replica wrote from there on
     /// moves, and whatever others wrote from where they have seen any of it. The view is the same, but for rights of

@@ -2,6 +2,7 @@
 
 mod access;
 mod damage;
+mod fork;
 mod gossip;
 mod hostile;
 mod wire;
@@ -68,7 +69,9 @@ impl Hand {
                     self.engine.handle(1, Input::Opened { doc, state, presence_owner });
                 }
                 Effect::Persist { token, .. } => self.engine.handle(1, Input::Persisted { token }),
-                Effect::Load { token, .. } => self.engine.handle(1, Input::Loaded { token, batch: Batch::default() }),
+                Effect::Load { token, .. } => {
+                    self.engine.handle(1, Input::Loaded { token, batch: Batch::default(), digests: Vec::new() })
+                }
                 _ => {}
             }
         }

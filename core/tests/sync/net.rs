@@ -223,9 +223,9 @@ impl Net {
     /// Lets slow loads finish, with what is there now.
     pub(crate) fn finish_loads(&mut self, peer: usize) {
         for (token, name, since) in std::mem::take(&mut self.peers[peer].loads) {
-            if let Some(logs) = self.peers[peer].docs.get(&name) {
-                let batch = logs.since(&since);
-                self.input(peer, Input::Loaded { token, batch });
+            if let Some(logs) = self.peers[peer].docs.get_mut(&name) {
+                let (batch, digests) = (logs.since(&since), logs.digests_at(&since));
+                self.input(peer, Input::Loaded { token, batch, digests });
             }
         }
     }
@@ -314,7 +314,8 @@ impl Peer {
                 Vec::new()
             }
             Effect::Load { token, doc, since } => {
-                vec![Input::Loaded { token, batch: self.docs[&doc].since(&since) }]
+                let logs = self.docs.get_mut(&doc).expect("an open document");
+                vec![Input::Loaded { token, batch: logs.since(&since), digests: logs.digests_at(&since) }]
             }
             Effect::Applied { doc, batch } => {
                 let appended = self
@@ -329,6 +330,10 @@ impl Peer {
                 let new: VersionVector = batch.ends().expect("whole bytes");
                 assert!(!appended.changes.is_empty() && !new.is_empty(), "applied changes are new");
                 Vec::new()
+            }
+            Effect::SearchAsked { conn, doc, question } => {
+                let logs = self.docs.get_mut(&doc).expect("an open document");
+                vec![Input::SearchAnswer { conn, answer: logs.answer_search(&question).ok() }]
             }
             Effect::Asked { conn, question, .. } => {
                 self.refresh_collection();
