@@ -7,6 +7,7 @@
 
 mod effects;
 mod follow;
+mod heal;
 mod mend;
 mod open;
 mod turn;
@@ -17,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use selvedge::DocName;
 use selvedge::doc::{Doc, Patch};
 use selvedge::sync::{ConnId, Engine, Input, Token};
+use selvedge::{DocName, ReplicaId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -53,10 +54,10 @@ pub(crate) enum Command {
         doc: DocName,
         job: Job,
     },
-    /// Seals what was edited and replies with the end of our own log.
+    /// Seals what was edited and replies with our id and the end of our own log.
     Seal {
         doc: DocName,
-        reply: oneshot::Sender<u64>,
+        reply: oneshot::Sender<(ReplicaId, u64)>,
     },
     Subscribe {
         doc: DocName,
@@ -70,6 +71,10 @@ pub(crate) enum Command {
     Prioritize {
         doc: DocName,
         priority: u8,
+    },
+    /// Tries again to rewrite a healed document.
+    Replace {
+        doc: DocName,
     },
     /// Opens every document of this prefix as it appears.
     Follow {
@@ -120,6 +125,8 @@ struct OpenDoc {
     held: Option<Held>,
     /// Stored records of it are damaged.
     mending: Option<mend::Mending>,
+    /// Another copy has written with our id.
+    healing: Option<heal::Healing>,
     /// The end of our own log, as far as the engine knows it.
     own_end: u64,
     progress: watch::Sender<Progress>,
@@ -146,7 +153,7 @@ pub(crate) struct Actor {
     /// Completions of effects that complete at once.
     answers: VecDeque<Input>,
     touched: BTreeSet<DocName>,
-    seals: Vec<(DocName, oneshot::Sender<u64>)>,
+    seals: Vec<(DocName, oneshot::Sender<(ReplicaId, u64)>)>,
     finished: Option<oneshot::Sender<()>>,
 }
 

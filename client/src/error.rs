@@ -63,6 +63,16 @@ pub enum ClientError {
         /// The relay's words.
         text: String,
     },
+    /// Another copy has written with the same replica id: a back-up was put back, or a disk copied. What was written here
+    /// goes on under another id, with what the other copy wrote beside it; edits are not saved on this device until that
+    /// is done.
+    #[error(
+        "another copy of document {doc} has written with the same replica id; what was written here gets another one"
+    )]
+    Forked {
+        /// The document.
+        doc: DocName,
+    },
     /// The relay ended the connection for a reason that trying again does not mend.
     #[error("the relay ended the connection: {text} ({code:?})")]
     Rejected {

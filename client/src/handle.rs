@@ -20,7 +20,6 @@ use crate::progress::Progress;
 #[derive(Clone, Debug)]
 pub struct DocHandle {
     pub(crate) name: DocName,
-    pub(crate) replica: ReplicaId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) presence: broadcast::Sender<Presence>,
@@ -101,9 +100,9 @@ impl DocHandle {
         &self.name
     }
 
-    /// The replica that writes here.
+    /// The replica that writes here. It changes when a fork is healed (`Progress::healed`).
     pub fn replica(&self) -> ReplicaId {
-        self.replica
+        self.progress.borrow().replica
     }
 
     /// Runs a transaction: all of it or nothing. It is saved and sent by itself.
@@ -170,9 +169,13 @@ impl DocHandle {
     /// # Errors
     /// What is in the way: a refusal, a failed store; `NoRelay` if none was named. A lost connection is waited out.
     pub async fn wait_durable(&self) -> Result<(), ClientError> {
-        let end = self.seal().await?;
-        let replica = self.replica;
-        self.wait_online(move |progress| progress.acknowledged.end(replica) >= end).await
+        let (replica, end) = self.seal().await?;
+        let done = move |progress: &Progress| {
+            // What was sealed under an id that was given up is durable when all is that goes on under others.
+            let under_others = progress.replica != replica || (end == 0 && progress.healed > 0);
+            if under_others { progress.status.durable } else { progress.acknowledged.end(replica) >= end }
+        };
+        self.wait_online(done).await
     }
 
     /// Waits until everything that the relay had when the document was opened has arrived.
@@ -198,8 +201,8 @@ impl DocHandle {
 
     async fn wait(&self, done: impl Fn(&Progress) -> bool) -> Result<(), ClientError> {
         let mut progress = self.progress.clone();
-        // Damage is being mended: whoever waits, waits for that too.
-        let fatal = |error: &ClientError| !matches!(error, ClientError::Damaged(_));
+        // Damage is being mended and forks are healed: whoever waits, waits for that too.
+        let fatal = |error: &ClientError| !matches!(error, ClientError::Damaged(_) | ClientError::Forked { .. });
         let reached = progress.wait_for(|progress| done(progress) || progress.error.as_ref().is_some_and(fatal)).await;
         let reached = reached.map_err(|_| ClientError::Closed)?;
         match &reached.error {
@@ -208,7 +211,7 @@ impl DocHandle {
         }
     }
 
-    async fn seal(&self) -> Result<u64, ClientError> {
+    async fn seal(&self) -> Result<(ReplicaId, u64), ClientError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Seal { doc: self.name.clone(), reply }, answer).await
     }

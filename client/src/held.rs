@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use selvedge::codec::DecodeError;
 use selvedge::doc::Doc;
 use selvedge::graph::Logs;
-use selvedge::op::{Batch, LogState, Segment, put_frame};
+use selvedge::op::{Batch, Dep, LogState, Segment, put_frame};
 use selvedge::{ReplicaId, VersionVector};
 
 /// All sealed changes of a document, and how far each log was released.
@@ -65,6 +65,10 @@ impl Held {
 
     pub(crate) fn part_since(&self, version: &VersionVector, max_bytes: usize) -> Batch {
         self.logs.part_since(version, max_bytes)
+    }
+
+    pub(crate) fn digests_at(&mut self, version: &VersionVector) -> Vec<Dep> {
+        self.logs.digests_at(version)
     }
 
     pub(crate) fn states(&mut self) -> Vec<LogState> {

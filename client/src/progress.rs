@@ -2,8 +2,8 @@
 //!
 //! Always holds: what is told was true when the actor last finished a turn. Not here: who tells it (`actor`).
 
-use selvedge::VersionVector;
 use selvedge::sync::{CloseCode, SyncStatus};
+use selvedge::{ReplicaId, VersionVector};
 
 use crate::error::ClientError;
 
@@ -48,8 +48,13 @@ impl Connection {
 }
 
 /// Where a document has got to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Progress {
+    /// Who writes here.
+    pub replica: ReplicaId,
+    /// How often what was written here went on under other ids, because another copy had written with ours. What was
+    /// taken from the document before (handles, undo managers, anchors) is to be taken anew, and presence set again.
+    pub healed: u32,
     /// Where our own changes have got to. Each flag tells of everything edited so far.
     pub status: SyncStatus,
     /// What of our own changes the relay has acknowledged as durable.
@@ -58,4 +63,12 @@ pub struct Progress {
     pub arrivals: u64,
     /// What is wrong at present.
     pub error: Option<ClientError>,
+}
+
+impl Progress {
+    /// Of a document that was just opened.
+    pub(crate) fn new(replica: ReplicaId) -> Self {
+        let (status, acknowledged) = (SyncStatus::default(), VersionVector::new());
+        Self { replica, healed: 0, status, acknowledged, arrivals: 0, error: None }
+    }
 }

@@ -9,7 +9,7 @@ mod log;
 mod logs;
 
 pub use causal::{Graph, Past};
-pub use logs::{Appended, Fork, LoggedChange, Logs, VersionError};
+pub use logs::{Appended, Fork, ForkSearch, LoggedChange, Logs, SearchStep, VersionError};
 
 /// An operation id with its replica interned: what the structures inside a document hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -38,6 +38,16 @@ impl ReplicaId {
     pub fn for_init(content: &[u8]) -> Self {
         Self(derive16("selvedge 2026 init replica", content))
     }
+
+    /// The id under which a branch of this replica's log lives on that begins at operation `seq` with these bytes of a
+    /// change, after another branch has kept the id. Its first half is that of the id, so that among the ids of others
+    /// the alias stands where the id stands; the second half is 64 bits of a hash over all three.
+    pub fn alias(self, seq: u64, change: &[u8]) -> Self {
+        let content = [&self.0, &seq.to_le_bytes()[..], change].concat();
+        let mut bytes = self.0;
+        bytes[8..].copy_from_slice(&derive16("selvedge 2026 fork alias", &content)[..8]);
+        Self(bytes)
+    }
 }
 
 impl From<u128> for ReplicaId {

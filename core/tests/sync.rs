@@ -6,6 +6,8 @@ mod collections;
 mod faults;
 #[path = "sync/flow.rs"]
 mod flow;
+#[path = "sync/fork.rs"]
+mod fork;
 #[path = "sync/gossip.rs"]
 mod gossip;
 #[path = "sync/links.rs"]

@@ -278,7 +278,7 @@ fn drain(engine: &mut Engine, conn: ConnId) -> Vec<Vec<u8>> {
             Effect::Authenticate { conn, .. } => Input::Authenticated { conn, grant: Ok(Grant::all()) },
             Effect::Open { doc } => Input::Opened { doc, state: DocState::default(), presence_owner: None },
             Effect::Persist { token, .. } => Input::Persisted { token },
-            Effect::Load { token, .. } => Input::Loaded { token, batch: WHOLE.clone() },
+            Effect::Load { token, .. } => Input::Loaded { token, batch: WHOLE.clone(), digests: Vec::new() },
             Effect::Asked { conn, question, .. } => {
                 Input::Answer { conn, answer: respond(&mut collection(1), &question).ok() }
             }

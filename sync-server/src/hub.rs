@@ -296,8 +296,11 @@ impl Hub {
                 }
                 Effect::Persist { token, doc, batch } => self.persist(token, doc, &batch),
                 Effect::Load { token, doc, since, max_bytes } => {
-                    let input = match self.rooms.get(&doc) {
-                        Some(room) => Input::Loaded { token, batch: room.part_since(&since, max_bytes) },
+                    let input = match self.rooms.get_mut(&doc) {
+                        Some(room) => {
+                            let (batch, digests) = (room.part_since(&since, max_bytes), room.digests_at(&since));
+                            Input::Loaded { token, batch, digests }
+                        }
                         None => Input::LoadFailed { token, reason: "the document is not open".to_owned() },
                     };
                     self.input(input);
@@ -308,6 +311,12 @@ impl Hub {
                 Effect::Salvaged { conn, doc, batch } => self.salvaged(conn, doc, &batch),
                 // A relay has no changes and no presence of its own.
                 Effect::Acked { .. } | Effect::Status { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
+                // What a relay has keeps its name: whoever dials it yields. Between relays a fork stays one.
+                Effect::Forked { .. } | Effect::SearchAnswered { .. } => {}
+                Effect::SearchAsked { conn, doc, question } => {
+                    let answer = self.rooms.get_mut(&doc).and_then(|room| room.answer_search(&question));
+                    self.input(Input::SearchAnswer { conn, answer });
+                }
                 Effect::Asked { conn, collection, question } => self.asked(conn, collection, question),
                 Effect::Answered { conn, answer, .. } => self.answered_by(conn, answer.as_deref()),
                 Effect::News { conn, .. } => self.news_from(conn),

@@ -10,7 +10,7 @@ use std::fmt;
 
 use selvedge::codec::DecodeError;
 use selvedge::graph::{Fork, Logs};
-use selvedge::op::{Batch, LogHead};
+use selvedge::op::{Batch, Dep, LogHead};
 use selvedge::store::{Checkpoint, Record, Salvage, StoreError, record};
 use selvedge::sync::DocState;
 use selvedge::{DocName, VersionVector};
@@ -194,6 +194,16 @@ impl Room {
     /// Every change behind `since`.
     pub(crate) fn since(&self, since: &VersionVector) -> Batch {
         self.logs.since(since)
+    }
+
+    /// The digests of the logs where `since` ends.
+    pub(crate) fn digests_at(&mut self, since: &VersionVector) -> Vec<Dep> {
+        self.logs.digests_at(since)
+    }
+
+    /// Answers a peer that searches for where its copy differs; `None` if the question is malformed.
+    pub(crate) fn answer_search(&mut self, question: &[u8]) -> Option<Vec<u8>> {
+        self.logs.answer_search(question).ok()
     }
 
     /// How far the logs go.

@@ -344,8 +344,8 @@ impl Inner {
                 }
                 Effect::Load { token, since, max_bytes, .. } => {
                     self.flush(clock);
-                    let batch = self.doc.part_since(&since, max_bytes);
-                    self.engine.handle(clock, Input::Loaded { token, batch });
+                    let (batch, digests) = (self.doc.part_since(&since, max_bytes), self.doc.digests_at(&since));
+                    self.engine.handle(clock, Input::Loaded { token, batch, digests });
                 }
                 Effect::Applied { batch, .. } => {
                     self.flush(clock);

@@ -33,9 +33,13 @@ impl Actor {
             Effect::Load { token, doc, since, max_bytes } => {
                 let answer = match self.docs.get_mut(&doc) {
                     Some(OpenDoc { held: Some(held), .. }) => {
-                        Input::Loaded { token, batch: held.part_since(&since, max_bytes) }
+                        let (batch, digests) = (held.part_since(&since, max_bytes), held.digests_at(&since));
+                        Input::Loaded { token, batch, digests }
                     }
-                    Some(open) => Input::Loaded { token, batch: open.doc.part_since(&since, max_bytes) },
+                    Some(OpenDoc { doc, .. }) => {
+                        let (batch, digests) = (doc.part_since(&since, max_bytes), doc.digests_at(&since));
+                        Input::Loaded { token, batch, digests }
+                    }
                     None => Input::LoadFailed { token, reason: "the document was closed".into() },
                 };
                 self.answers.push_back(answer);
@@ -58,6 +62,18 @@ impl Actor {
             Effect::Presence { doc, owner, user, key, value } => self.tell(&doc, |open| {
                 let _ = open.presence.send(Presence { owner, user, key, value });
             }),
+            // Whoever dialed yields; this copy is the other one, or is told of by `Forked`.
+            Effect::Refused { doc, code: RefuseCode::Fork, text } => {
+                tracing::warn!(%doc, text, "forked");
+                self.followed(&doc);
+            }
+            Effect::Forked { conn, doc } => self.forked(conn, doc),
+            Effect::SearchAnswered { conn, doc, answer } => self.search_answered(conn, &doc, answer),
+            Effect::SearchAsked { conn, doc, question } => {
+                let open = self.docs.get_mut(&doc).filter(|open| open.held.is_none());
+                let answer = open.and_then(|open| open.doc.answer_search(&question).ok());
+                self.answers.push_back(Input::SearchAnswer { conn, answer });
+            }
             Effect::Refused { doc, code, text } => {
                 self.followed(&doc);
                 let error = ClientError::Refused { doc: doc.clone(), code, text };

@@ -20,7 +20,7 @@ use super::{Actor, OpenDoc, OpenReply};
 use crate::error::ClientError;
 use crate::handle::DocHandle;
 use crate::held::Held;
-use crate::progress::Connection;
+use crate::progress::{Connection, Progress};
 use crate::store::Loaded;
 
 /// Turns' worth of patches that a slow subscriber may lag behind before it is told that it missed some.
@@ -82,7 +82,6 @@ impl Actor {
         }
         Ok(DocHandle {
             name: doc.clone(),
-            replica: open.doc.replica(),
             commands,
             progress: open.progress.subscribe(),
             presence: open.presence.clone(),
@@ -117,7 +116,8 @@ impl OpenDoc {
             doc,
             held,
             mending,
-            progress: watch::Sender::default(),
+            healing: None,
+            progress: watch::Sender::new(Progress::new(replica)),
             patches: broadcast::Sender::new(PATCH_BACKLOG),
             recording: false,
             presence: broadcast::Sender::new(PRESENCE_BACKLOG),

@@ -58,6 +58,7 @@ impl Actor {
                 }
             }
             Command::SetPresence { doc, key, value } => self.handle(Input::SetPresence { doc, key, value }),
+            Command::Replace { doc } => self.replace(&doc),
             Command::Prioritize { doc, priority } => self.handle(Input::Prioritize { doc, priority }),
             Command::Follow { prefix, found } => self.follow(prefix, found),
             Command::Close { doc, reply } => self.close(doc, reply),
@@ -105,6 +106,7 @@ impl Actor {
                 if let Some(conn) = conn {
                     self.links.remove(&conn);
                     self.unfollow_over(conn);
+                    self.search_broken(conn);
                     self.handle(Input::Disconnected { conn });
                 }
                 if let Some(relay) = relay {
@@ -163,6 +165,7 @@ impl Actor {
                 }
             }
             Stored::Repaired { doc, result } => self.mended(&doc, result),
+            Stored::Replaced { doc, result } => self.replaced(&doc, result),
             Stored::Loaded { doc, result } => self.loaded(doc, result.map_err(ClientError::Store)),
         }
     }
@@ -175,14 +178,14 @@ impl Actor {
         self.mend();
         for (doc, reply) in std::mem::take(&mut self.seals) {
             if let Some(open) = self.docs.get(&doc) {
-                let _ = reply.send(open.own_end);
+                let _ = reply.send((open.doc.replica(), open.own_end));
             }
         }
         self.docs.values_mut().filter(|open| open.recording).for_each(OpenDoc::publish_patches);
     }
 
     fn seal(&mut self, doc: &DocName) {
-        let Some(open) = self.docs.get_mut(doc) else { return };
+        let Some(open) = self.docs.get_mut(doc).filter(|open| !open.is_being_rewritten()) else { return };
         let batch = open.doc.take_batch();
         if batch.is_empty() {
             return;

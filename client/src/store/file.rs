@@ -26,6 +26,9 @@ const LOG_EXTENSION: &str = "log";
 /// Of copies of damaged log files, as they were found.
 const ASIDE_EXTENSION: &str = "aside";
 
+/// Of copies of log files as they were before a fork was healed.
+const FORKED_EXTENSION: &str = "forked";
+
 /// Documents in a folder. Calls block.
 #[derive(Debug)]
 pub struct FileStore {
@@ -85,6 +88,25 @@ impl FileStore {
                 Err(error)
             }
         }
+    }
+
+    /// Begins a document anew with one record, under a lease of its own; the file as it was is set aside.
+    ///
+    /// # Errors
+    /// If the old file cannot be read or set aside, or the new one not written; what was there is there then.
+    pub fn replace(&mut self, doc: &DocName, record: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(doc);
+        self.open.remove(doc);
+        if exists(&path)? {
+            let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+            let aside = set_aside(&path, &bytes, FORKED_EXTENSION)?;
+            tracing::warn!(file = %path.display(), aside = %aside.display(), "rewritten: a copy was set aside");
+        }
+        #[cfg(test)]
+        if self.failing {
+            return Err(StoreError::Full { file: path.display().to_string() });
+        }
+        log::write_whole(&path, &frame::log_of(doc, &[], std::iter::once(record)))
     }
 
     /// The file of a document: its name's hash, since names may be longer than file names and differ in case only.
@@ -215,13 +237,8 @@ impl Store for FileStore {
         self.open.remove(doc);
         let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
         let found = salvage::look_through(doc, &bytes);
-        // The same damage is kept once, however often it is met.
-        let sum: String = checksum(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let aside = path.with_extension(format!("{sum}.{ASIDE_EXTENSION}"));
-        if !exists(&aside)? {
-            log::write_whole(&aside, &bytes)?;
-            tracing::error!(file = %path.display(), aside = %aside.display(), "damaged: a copy was set aside");
-        }
+        let aside = set_aside(&path, &bytes, ASIDE_EXTENSION)?;
+        tracing::error!(file = %path.display(), aside = %aside.display(), "damaged: a copy was set aside");
         Ok(found)
     }
 
@@ -252,6 +269,16 @@ impl Store for FileStore {
     fn set_aside(&mut self) -> Result<u64, StoreError> {
         Ok(self.files(ASIDE_EXTENSION)?.len() as u64)
     }
+}
+
+/// Keeps a copy of a file beside it: the same bytes once, however often.
+fn set_aside(path: &Path, bytes: &[u8], extension: &str) -> Result<PathBuf, StoreError> {
+    let sum: String = checksum(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let aside = path.with_extension(format!("{sum}.{extension}"));
+    if !exists(&aside)? {
+        log::write_whole(&aside, bytes)?;
+    }
+    Ok(aside)
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {

@@ -24,6 +24,8 @@ pub(crate) enum Stored {
     Appended { token: Token, bytes: usize, result: Result<(), Arc<StoreError>> },
     /// `Worker::repair` is done.
     Repaired { doc: DocName, result: Result<(), Arc<StoreError>> },
+    /// `Worker::replace` is done.
+    Replaced { doc: DocName, result: Result<(), Arc<StoreError>> },
     /// `Worker::load` is done.
     Loaded { doc: DocName, result: Result<Loaded, Arc<StoreError>> },
 }
@@ -42,6 +44,7 @@ enum Job {
     Append { token: Token, record: Append },
     Load { doc: DocName, fresh: ReplicaId },
     Repair { doc: DocName, records: Vec<Record>, replica: ReplicaId },
+    Replace { doc: DocName, bytes: Vec<u8>, replica: ReplicaId },
 }
 
 /// The thread. Dropped, it finishes what it was given and ends.
@@ -78,6 +81,11 @@ impl Worker {
         self.give(Job::Repair { doc, records, replica });
     }
 
+    /// Sets the records of a document aside and begins it anew with this one; `replica` writes it from then on.
+    pub(crate) fn replace(&self, doc: DocName, bytes: Vec<u8>, replica: ReplicaId) {
+        self.give(Job::Replace { doc, bytes, replica });
+    }
+
     fn give(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // The thread lives until `jobs` is dropped; were it gone, the completion would be missing, never wrong.
@@ -106,6 +114,10 @@ fn run(mut store: FileStore, inbox: &mpsc::Receiver<Job>, done: &UnboundedSender
             Job::Repair { doc, records, replica } => {
                 let repaired = store.repair(&doc, &records).and_then(|()| store.lease(&doc, || replica));
                 let _ = done.send(Stored::Repaired { doc, result: repaired.map(drop).map_err(Arc::new) });
+            }
+            Job::Replace { doc, bytes, replica } => {
+                let replaced = store.replace(&doc, &bytes).and_then(|()| store.lease(&doc, || replica));
+                let _ = done.send(Stored::Replaced { doc, result: replaced.map(drop).map_err(Arc::new) });
             }
             Job::Append { token, record } => {
                 let mut bytes = record.bytes.len();

@@ -10,6 +10,7 @@ mod commands;
 mod damage;
 mod docs;
 mod durable;
+mod fork;
 mod native;
 mod relay;
 mod restart;

@@ -190,6 +190,11 @@ impl Log {
         self.starts.partition_point(|(first, _)| u64::from(*first) <= seq).saturating_sub(1)
     }
 
+    /// How many changes begin before `seq`.
+    pub(super) fn starting_before(&self, seq: u64) -> usize {
+        self.starts.partition_point(|(first, _)| u64::from(*first) < seq)
+    }
+
     /// The frames of all changes from the one that holds `seq` on, and its first seq.
     pub(super) fn frames_from(&self, seq: u64) -> (u64, &[u8]) {
         let (first, start) = self.starts[self.find(seq)];

@@ -6,6 +6,7 @@
 mod base;
 mod compare;
 mod cut;
+mod search;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 pub use self::cut::VersionError;
+pub use self::search::{ForkSearch, SearchStep};
 use super::Dot;
 use super::log::Log;
 use crate::codec::{DecodeError, DecodeErrorKind};
@@ -160,6 +162,16 @@ impl Logs {
     /// The first half of the digest of log number `log` at `end`, `None` if no change ends there.
     pub fn digest_at(&mut self, log: u32, end: u64) -> Option<[u8; 16]> {
         self.logs[log as usize].digest_at(end).map(|digest| half(&digest))
+    }
+
+    /// The digests of the logs where `version` ends, as far as it is within them and changes end there.
+    pub fn digests_at(&mut self, version: &VersionVector) -> Vec<Dep> {
+        let mut digests = Vec::new();
+        for (replica, end) in version.iter() {
+            let log = self.find(replica).filter(|log| end <= self.end(*log));
+            digests.extend(log.and_then(|log| self.digest_at(log, end)).map(|digest| Dep { replica, end, digest }));
+        }
+        digests
     }
 
     /// Every change that `version` does not know, a segment per log, ordered by replica: equal copies give equal bytes.

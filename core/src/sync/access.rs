@@ -33,9 +33,11 @@ pub(crate) enum Need {
 pub(crate) fn need(message: &Message<'_>) -> Need {
     match message {
         Message::Names(_) | Message::Ping => Need::Connection,
-        Message::Open(_) | Message::Question { .. } => Need::Dialer,
+        Message::Open(_) | Message::Question { .. } | Message::Search { .. } => Need::Dialer,
         Message::Opened(_) => Need::Answer,
-        Message::Offer { .. } | Message::Answer { .. } | Message::News { .. } => Need::Acceptor,
+        Message::Offer { .. } | Message::Answer { .. } | Message::News { .. } | Message::SearchAnswer { .. } => {
+            Need::Acceptor
+        }
         Message::Refused { channel, .. } => Need::Channel(*channel),
         Message::Leave { channel } | Message::Priority { channel, .. } => Need::DialerChannel(*channel),
         Message::Digest { channel, .. }
@@ -43,9 +45,10 @@ pub(crate) fn need(message: &Message<'_>) -> Need {
         | Message::Ack { channel, .. }
         | Message::Prune { channel }
         | Message::Credit { channel, .. } => Need::Read(*channel),
-        Message::Changes { channel, .. } | Message::Presence { channel, .. } | Message::Announce { channel, .. } => {
-            Need::Write(*channel)
-        }
+        Message::Changes { channel, .. }
+        | Message::Presence { channel, .. }
+        | Message::Announce { channel, .. }
+        | Message::Continues { channel, .. } => Need::Write(*channel),
     }
 }
 

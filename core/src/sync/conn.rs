@@ -89,6 +89,11 @@ pub(crate) struct Conn {
     pub(crate) questions: VecDeque<(String, Vec<u8>)>,
     /// Collections that the peer asked about, and was not told of a change since.
     pub(crate) watched: OrdSet<String>,
+    /// The document of the search that is not answered yet: ours, or the peer's if it dialed; its question, while the
+    /// document is being loaded for it.
+    pub(crate) searched: Option<(DocName, Vec<u8>)>,
+    /// Searches of ours that come next.
+    pub(crate) searches: VecDeque<(DocName, Vec<u8>)>,
     pub(crate) peer_max_bytes: u64,
     /// Whether both sides pass changes on: the connection is a link of the trees of its documents.
     pub(crate) gossip: bool,
@@ -123,6 +128,8 @@ impl Conn {
             asked: None,
             questions: VecDeque::new(),
             watched: OrdSet::new(),
+            searched: None,
+            searches: VecDeque::new(),
             peer_max_bytes: u64::MAX,
             gossip: false,
             flow_control: false,

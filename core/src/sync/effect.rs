@@ -243,6 +243,34 @@ pub enum Effect {
         /// The document.
         doc: DocName,
     },
+    /// Our copy and that of a peer that we dialed contradict each other, and are not synced over this connection
+    /// (`Refused` was said as well). The driver finds out where (`Input::Search`), lets our branch go on under an alias
+    /// (`Doc::heal`), stores that, and opens the document anew: `Input::Closed`, then `Opened`.
+    Forked {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+    },
+    /// A peer that may read the document asks where our copy differs from its own. Answer with `Input::SearchAnswer`; it
+    /// asks nothing more before.
+    SearchAsked {
+        /// The connection.
+        conn: ConnId,
+        /// The document, which is here.
+        doc: DocName,
+        /// The question, for `graph::Logs::answer_search`.
+        question: Vec<u8>,
+    },
+    /// What a peer says to `Input::Search`.
+    SearchAnswered {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+        /// The answer, for `graph::ForkSearch::next`; `None` if the peer has none.
+        answer: Option<Vec<u8>>,
+    },
     /// Somebody's presence changed (`None`: it ended).
     Presence {
         /// The document.

@@ -14,6 +14,7 @@ mod local;
 mod open;
 mod priority;
 mod receive;
+mod search;
 mod wake;
 
 use std::collections::VecDeque;
@@ -99,12 +100,14 @@ impl Engine {
             Input::Persisted { token } => self.persisted(token),
             Input::PersistFailed { token, reason } => self.persist_failed(token, &reason),
             Input::Forked { doc, fork } => self.forked(&doc, fork),
-            Input::Loaded { token, batch } => self.loaded(token, batch),
+            Input::Loaded { token, batch, digests } => self.loaded(token, batch, &digests),
             Input::LoadFailed { token, reason } => self.load_failed(token, &reason),
             Input::Ask { conn, collection, question } => self.ask_about(conn, collection, question),
             Input::News { collection } => self.tell_news(&collection),
             Input::Fetch { conn, doc } => self.fetch(conn, doc),
             Input::Answer { conn, answer } => self.answer(conn, answer.as_deref()),
+            Input::Search { conn, doc, question } => self.search(conn, doc, question),
+            Input::SearchAnswer { conn, answer } => self.search_answer(conn, answer.as_deref()),
             Input::SetPresence { doc, key, value } => self.set_presence(&doc, key, value),
             Input::Woken => {}
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::Fork;
 use crate::id::{DocName, ReplicaId, VersionVector};
-use crate::op::{Batch, LogState};
+use crate::op::{Batch, Dep, LogState};
 
 use super::effect::{CloseCode, RefuseCode};
 
@@ -256,6 +256,9 @@ pub enum Input {
         token: Token,
         /// What is known and was asked for, or a part of it.
         batch: Batch,
+        /// The digests of the logs where `since` ends, as far as a change ends there (`graph::Logs::digests_at`): the peer
+        /// finds out by them if it has another content.
+        digests: Vec<Dep>,
     },
     /// `Effect::Load` failed.
     LoadFailed {
@@ -295,6 +298,23 @@ pub enum Input {
         /// The connection.
         conn: ConnId,
         /// What `merkle::respond` says; `None` if the collection is not compared here.
+        answer: Option<Vec<u8>>,
+    },
+    /// Ask the peer that we dialed where its copy of a document differs from ours (`Effect::Forked`). The question is one of
+    /// `graph::ForkSearch`; `Effect::SearchAnswered` follows, unless the connection goes.
+    Search {
+        /// The connection.
+        conn: ConnId,
+        /// The document.
+        doc: DocName,
+        /// The question.
+        question: Vec<u8>,
+    },
+    /// Answers `Effect::SearchAsked`.
+    SearchAnswer {
+        /// The connection.
+        conn: ConnId,
+        /// What `graph::Logs::answer_search` says; `None` if the document or a part of it cannot be read.
         answer: Option<Vec<u8>>,
     },
     /// The application sets (or with `None` removes) a presence key of its own. Ignored if it is too long, one of more

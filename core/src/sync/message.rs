@@ -240,6 +240,23 @@ pub(crate) enum Message<'a> {
         channel: u32,
         priority: u8,
     },
+    /// The sender's digests of logs where the changes that follow go on.
+    Continues {
+        channel: u32,
+        points: Vec<(u32, u64, [u8; 16])>,
+    },
+    /// The dialer wants to know where the acceptor's copy of a document differs from its own.
+    Search {
+        name: DocName,
+        #[serde(borrow)]
+        question: Blob<'a>,
+    },
+    /// What the acceptor says to that; nothing if it has no answer, or the dialer may not read the document.
+    SearchAnswer {
+        name: DocName,
+        #[serde(borrow)]
+        answer: Option<Blob<'a>>,
+    },
     /// So many bytes of changes were taken since the channel was opened.
     Credit {
         channel: u32,

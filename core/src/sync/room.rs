@@ -14,6 +14,7 @@ mod presence;
 mod status;
 mod sub;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::input::{ConnId, DocState, Role};
@@ -21,7 +22,7 @@ use super::message::Fingerprint;
 use crate::clock::Hlc;
 use crate::gossip::Plumtree;
 use crate::id::{ReplicaId, VersionVector};
-use crate::op::{Digest, LogHead, LogState, chain_start};
+use crate::op::{Digest, LogHead, LogState, chain, chain_start};
 use crate::ordered::{OrdMap, OrdSet};
 use crate::planted::{self, Bug};
 
@@ -29,7 +30,7 @@ pub(crate) use accept::Fault;
 pub(crate) use ack::Acks;
 pub(crate) use damage::Damage;
 pub(crate) use digest::{Compared, DigestSaid, Summary};
-pub(crate) use outbox::{CHUNK_BYTES, Piece, cut, to_batch};
+pub(crate) use outbox::{CHUNK_BYTES, Chunk, Piece, cut, to_batch};
 pub(crate) use persist::Keeper;
 pub(crate) use presence::{MAX_KEY_BYTES, MAX_VALUE_BYTES, PresenceTable, Said, Took};
 pub(crate) use sub::Sub;
@@ -46,11 +47,36 @@ pub(crate) struct PeerHas {
 pub(crate) struct Log {
     head: LogHead,
     digest: Digest,
+    /// The digests at the last ends, oldest first, the present one included: what others say of the past is held against
+    /// them.
+    recent: VecDeque<(u64, Digest)>,
 }
+
+/// Ends of a log whose digests are remembered.
+const RECENT: usize = 32;
 
 impl Log {
     fn new(replica: ReplicaId) -> Self {
-        Self { head: LogHead::default(), digest: chain_start(replica) }
+        Self::at(LogHead::default(), chain_start(replica))
+    }
+
+    fn at(head: LogHead, digest: Digest) -> Self {
+        Self { recent: VecDeque::from([(head.end, digest)]), head, digest }
+    }
+
+    /// Moves the digest behind a change that the head has read.
+    fn chain(&mut self, change: &[u8]) {
+        self.digest = chain(&self.digest, change);
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((self.head.end, self.digest));
+    }
+
+    /// The digest at an end, if it is remembered.
+    fn digest_at(&self, end: u64) -> Option<&Digest> {
+        let place = self.recent.binary_search_by_key(&end, |(end, _)| *end);
+        place.ok().map(|place| &self.recent[place].1)
     }
 
     fn mark(&self) -> (u64, Hlc, usize, Digest) {
@@ -60,6 +86,12 @@ impl Log {
     fn reset(&mut self, mark: (u64, Hlc, usize, Digest)) {
         (self.head.end, self.head.hlc, self.digest) = (mark.0, mark.1, mark.3);
         self.head.names.truncate(mark.2);
+        while self.recent.back().is_some_and(|(end, _)| *end > mark.0) {
+            self.recent.pop_back();
+        }
+        if self.recent.is_empty() {
+            self.recent.push_back((mark.0, mark.3));
+        }
     }
 }
 
@@ -98,7 +130,7 @@ impl Room {
         let mut logs = OrdMap::new();
         for LogState { replica, head, digest } in state.logs {
             if head.end > 0 {
-                logs.insert(replica, Log { head, digest });
+                logs.insert(replica, Log::at(head, digest));
             }
         }
         let version: VersionVector = logs.iter().map(|(replica, log)| (*replica, log.head.end)).collect();
@@ -126,6 +158,12 @@ impl Room {
     /// Everything that is known.
     pub(crate) fn version(&self) -> &VersionVector {
         &self.version
+    }
+
+    /// The digest at the end of a log.
+    #[cfg(test)]
+    pub(crate) fn log_digest(&self, replica: ReplicaId) -> Option<Digest> {
+        self.logs.get(&replica).map(|log| log.digest)
     }
 
     /// What may be sent: an application's copy speaks only of what survives a crash here.

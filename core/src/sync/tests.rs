@@ -3,6 +3,7 @@
 mod access;
 mod damage;
 mod flow;
+mod fork;
 mod gossip;
 mod hostile;
 mod wire;
@@ -85,7 +86,8 @@ impl Hand {
                 }
                 Effect::Load { token, doc, since, max_bytes } => {
                     let batch = self.stored.get(&doc).map(|logs| logs.part_since(&since, max_bytes));
-                    self.engine.handle(1, Input::Loaded { token, batch: batch.unwrap_or_default() });
+                    let batch = batch.unwrap_or_default();
+                    self.engine.handle(1, Input::Loaded { token, batch, digests: Vec::new() });
                 }
                 _ => {}
             }

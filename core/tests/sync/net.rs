@@ -229,9 +229,9 @@ impl Net {
     /// Lets slow loads finish, with what is there now.
     pub(crate) fn finish_loads(&mut self, peer: usize) {
         for (token, name, since, max_bytes) in std::mem::take(&mut self.peers[peer].loads) {
-            if let Some(logs) = self.peers[peer].docs.get(&name) {
-                let batch = logs.part_since(&since, max_bytes);
-                self.input(peer, Input::Loaded { token, batch });
+            if let Some(logs) = self.peers[peer].docs.get_mut(&name) {
+                let (batch, digests) = (logs.part_since(&since, max_bytes), logs.digests_at(&since));
+                self.input(peer, Input::Loaded { token, batch, digests });
             }
         }
     }
@@ -325,7 +325,9 @@ impl Peer {
                 Vec::new()
             }
             Effect::Load { token, doc, since, max_bytes } => {
-                vec![Input::Loaded { token, batch: self.docs[&doc].part_since(&since, max_bytes) }]
+                let logs = self.docs.get_mut(&doc).expect("an open document");
+                let (batch, digests) = (logs.part_since(&since, max_bytes), logs.digests_at(&since));
+                vec![Input::Loaded { token, batch, digests }]
             }
             Effect::Applied { doc, batch } => {
                 let appended = self
@@ -340,6 +342,10 @@ impl Peer {
                 let new: VersionVector = batch.ends().expect("whole bytes");
                 assert!(!appended.changes.is_empty() && !new.is_empty(), "applied changes are new");
                 Vec::new()
+            }
+            Effect::SearchAsked { conn, doc, question } => {
+                let logs = self.docs.get_mut(&doc).expect("an open document");
+                vec![Input::SearchAnswer { conn, answer: logs.answer_search(&question).ok() }]
             }
             Effect::Asked { conn, question, .. } => {
                 self.refresh_collection();

@@ -113,6 +113,22 @@ impl Copy {
         }
     }
 
+    /// The digests of the logs where `version` ends.
+    pub(super) fn digests_at(&mut self, version: &VersionVector) -> Vec<Dep> {
+        match self {
+            Self::Open(open) => open.doc.digests_at(version),
+            Self::Logs(logs, _) => logs.digests_at(version),
+        }
+    }
+
+    /// Answers a peer that searches for where its copy differs; `None` if the question is malformed.
+    pub(super) fn answer_search(&mut self, question: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Open(open) => open.doc.answer_search(question).ok(),
+            Self::Logs(logs, _) => logs.answer_search(question).ok(),
+        }
+    }
+
     pub(super) fn version(&self) -> VersionVector {
         match self {
             Self::Open(open) => open.doc.version(),

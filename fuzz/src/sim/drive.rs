@@ -134,7 +134,8 @@ impl World {
                 let copy = self.nodes[node].process.as_mut().and_then(|process| process.copies.get_mut(&doc));
                 let answer = match copy {
                     Some(copy) => {
-                        Input::Loaded { token, batch: copy.part_since(&since, max_bytes.min(MAX_PART_BYTES)) }
+                        let batch = copy.part_since(&since, max_bytes.min(MAX_PART_BYTES));
+                        Input::Loaded { token, batch, digests: copy.digests_at(&since) }
                     }
                     None => Input::LoadFailed { token, reason: "the document is not open".to_owned() },
                 };
@@ -148,6 +149,12 @@ impl World {
                     self.nodes[node].forked.insert(doc);
                 }
             }
+            Effect::SearchAsked { conn, doc, question } => {
+                let copy = self.nodes[node].process.as_mut().and_then(|process| process.copies.get_mut(&doc));
+                let answer = copy.and_then(|copy| copy.answer_search(&question));
+                self.input(node, Input::SearchAnswer { conn, answer });
+            }
+            Effect::Forked { .. } | Effect::SearchAnswered { .. } => {}
             Effect::Acked { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
             Effect::Asked { conn, .. } => self.input(node, Input::Answer { conn, answer: None }),
             Effect::Answered { .. } | Effect::News { .. } | Effect::Fetched { .. } => {

@@ -129,6 +129,18 @@ pub(super) enum Message {
         channel: u32,
         priority: u8,
     },
+    Continues {
+        channel: u32,
+        points: Vec<(u32, u64, [u8; 16])>,
+    },
+    Search {
+        name: String,
+        question: Vec<u8>,
+    },
+    SearchAnswer {
+        name: String,
+        answer: Option<Vec<u8>>,
+    },
     Credit {
         channel: u32,
         taken: u64,

@@ -180,8 +180,8 @@ impl Client {
             match effect {
                 Effect::Persist { token, .. } => self.input(Input::Persisted { token }),
                 Effect::Load { token, since, max_bytes, .. } => {
-                    let batch = self.doc.part_since(&since, max_bytes);
-                    self.input(Input::Loaded { token, batch });
+                    let (batch, digests) = (self.doc.part_since(&since, max_bytes), self.doc.digests_at(&since));
+                    self.input(Input::Loaded { token, batch, digests });
                 }
                 Effect::Applied { batch, .. } => {
                     self.doc.import_batch(&batch).expect("valid changes");

@@ -232,6 +232,27 @@ fn a_replica_id_is_kept_and_never_copied() {
     assert_eq!(lease(&mut Files::reopen(store).unwrap(), 4), ReplicaId::from(3));
 }
 
+/// Bug class B: the records of a forked document are kept beside the new one, and the id is not taken along.
+#[test]
+fn what_is_replaced_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = FileStore::open(folder.path()).unwrap();
+    append(&mut store, &[("a", b"one"), ("a", b"two")]).unwrap();
+    assert_eq!(store.lease(&doc("a"), || ReplicaId::from(1)).unwrap(), ReplicaId::from(1));
+    let before = fs::read(store.path(&doc("a"))).unwrap();
+    store.failing = true;
+    assert!(store.replace(&doc("a"), b"whole").is_err());
+    assert_eq!(contents(&mut store, "a").unwrap(), [&b"one"[..], b"two"]);
+    store.failing = false;
+    store.replace(&doc("a"), b"whole").unwrap();
+    assert_eq!(contents(&mut store, "a").unwrap(), [b"whole"]);
+    assert_eq!(store.lease(&doc("a"), || ReplicaId::from(2)).unwrap(), ReplicaId::from(2));
+    let aside = store.files(FORKED_EXTENSION).unwrap();
+    assert_eq!(aside.len(), 1, "once, although it was tried twice");
+    assert_eq!(fs::read(&aside[0]).unwrap(), before);
+    assert_eq!(store.set_aside().unwrap(), 0, "it is not damaged");
+}
+
 #[test]
 fn more_documents_than_open_files() {
     let folder = tempfile::tempdir().unwrap();

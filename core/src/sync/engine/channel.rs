@@ -67,7 +67,10 @@ impl Engine {
                 self.timers.at_latest(Owner::Conn(id), at_ms);
             }
         }
-        self.effects.push_back(Effect::Refused { doc, code, text: clip(text).to_owned() });
+        self.effects.push_back(Effect::Refused { doc: doc.clone(), code, text: clip(text).to_owned() });
+        if code == RefuseCode::Fork {
+            self.tell_forked(id, doc);
+        }
     }
 
     /// Holds the open channels of a connection against its new grant. A channel whose rights changed is closed; if it

@@ -8,7 +8,7 @@ use super::{Engine, Task, take_token};
 use crate::id::DocName;
 use crate::sync::conn::Conn;
 use crate::sync::message::{Blob, Message};
-use crate::sync::room::{Compared, Room, Sub, to_batch};
+use crate::sync::room::{Chunk, Compared, Room, Sub, to_batch};
 use crate::sync::{AckLevel, CloseCode, ConnId, Effect, Limits, RefuseCode, Role};
 
 /// How often missing changes are asked for again without any progress.
@@ -101,6 +101,12 @@ impl Engine {
         for (id, channel, trouble) in troubles {
             self.trouble(id, channel, doc, &trouble);
         }
+        let had = self.rooms.get_mut(doc).into_iter().flat_map(|room| room.subs.values_mut());
+        let had: Vec<_> = had.filter_map(|sub| sub.had.take()).collect();
+        for (received, durable) in had {
+            self.tell_acked(doc, AckLevel::Received, received);
+            self.tell_acked(doc, AckLevel::Durable, durable);
+        }
         self.finish_fetches(doc);
         if let Some(status) = self.rooms.get_mut(doc).and_then(Room::status_to_tell) {
             self.effects.push_back(Effect::Status { doc: doc.clone(), status });
@@ -170,6 +176,7 @@ impl Turn<'_> {
         }
         let (chunks, mut whole) = sub.outbox.drain(&mut sub.known);
         let (sent, missed) = (!chunks.is_empty(), sub.want_load);
+        self.continues(sub, &chunks);
         for chunk in chunks {
             let bytes = chunk.frames.len();
             sub.window.sent(bytes);
@@ -192,6 +199,21 @@ impl Turn<'_> {
     fn room_for(&self, sub: &Sub) -> usize {
         let room = self.conn.room(self.limits);
         if self.conn.flow_control { room.min(sub.window.left(self.limits)) } else { room }
+    }
+
+    /// Unless the copies were found equal, says with the first changes of each log what they go on with, in front of all:
+    /// two writers with one id are found before anything of the one is taken for a part of the other.
+    fn continues(&mut self, sub: &mut Sub, chunks: &[Chunk]) {
+        let mut points = Vec::new();
+        for chunk in chunks {
+            let first = sub.agreed.is_none() && sub.continued.insert(chunk.replica) && chunk.first > 0;
+            if let Some(digest) = chunk.before.filter(|_| first) {
+                points.push((self.conn.names_out.index(chunk.replica), chunk.first, digest));
+            }
+        }
+        if !points.is_empty() {
+            self.conn.push(&Message::Continues { channel: sub.channel, points });
+        }
     }
 
     /// Says that changes need not come over this channel.

@@ -6,7 +6,7 @@
 use super::{Engine, Task};
 use crate::graph::Fork;
 use crate::id::DocName;
-use crate::op::Batch;
+use crate::op::{Batch, Dep};
 use crate::sync::room::{Fault, cut};
 use crate::sync::timers::Owner;
 use crate::sync::{ConnId, Effect, RefuseCode, Role, Token};
@@ -92,13 +92,13 @@ impl Engine {
         self.effects.push_back(Effect::Evict { doc: doc.clone() });
     }
 
-    pub(super) fn loaded(&mut self, token: Token, batch: Batch) {
+    pub(super) fn loaded(&mut self, token: Token, batch: Batch, digests: &[Dep]) {
         let Some(Task::Load(doc, id)) = self.tasks.remove(&token) else { return };
         let Some(room) = self.room(&doc) else { return };
         let limit = room.sendable().clone();
         let Some(sub) = room.subs.get_mut(&id).filter(|sub| sub.loading == Some(token)) else { return };
         (sub.loading, sub.loaded) = (None, true);
-        let cut = cut(batch, &sub.known, &limit).map(|pieces| sub.outbox.extend(&pieces));
+        let cut = cut(batch, digests, &sub.known, &limit).map(|pieces| sub.outbox.extend(&pieces));
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.flow.loading.remove(&doc);
         }

@@ -47,6 +47,7 @@ impl Engine {
         for id in asked.into_iter().flatten() {
             self.admit_asked(id, doc);
         }
+        self.hand_searches(doc);
         self.spread(doc);
     }
 
@@ -65,6 +66,7 @@ impl Engine {
 
     pub(super) fn open_failed(&mut self, doc: &DocName, reason: &str) {
         self.give_up_damaged(doc, reason);
+        self.hand_searches(doc);
         for id in self.asked.remove(doc).into_iter().flatten() {
             if let Some(number) = self.conns.get(&id).and_then(|conn| conn.by_doc.get(doc)).copied() {
                 self.refuse(id, number, RefuseCode::Unreadable, reason);
@@ -256,15 +258,13 @@ impl Engine {
         if sub.may_send {
             sub.presence = room.presence_for(id);
         }
-        let (received, stored, app) = (room.own_part(&has), room.own_part(&durable), room.app);
+        if room.app && remote {
+            sub.had = Some((room.own_part(&has), room.own_part(&durable)));
+        }
         room.add_sub(id, sub, gossip);
         if opened.state.as_ref().is_some_and(|other| equal_ends && other.fingerprint != summary.fingerprint) {
             self.fork(id, opened.channel, &doc, None);
             return Ok(());
-        }
-        if app && remote {
-            self.tell_acked(&doc, AckLevel::Received, received);
-            self.tell_acked(&doc, AckLevel::Durable, stored);
         }
         if ahead && !opened.rights.write {
             self.tell_read_only(id, &doc);
@@ -297,6 +297,7 @@ impl Engine {
         let text = format!("the two copies {what}: a replica id was used twice");
         self.refuse(id, number, RefuseCode::Fork, &text);
         self.effects.push_back(Effect::Refused { doc: doc.clone(), code: RefuseCode::Fork, text });
+        self.tell_forked(id, doc.clone());
     }
 }
 

@@ -6,6 +6,7 @@
 use super::Engine;
 use super::open::Broken;
 use crate::id::DocName;
+use crate::op::Dep;
 use crate::ordered::OrdMap;
 use crate::planted::{self, Bug};
 use crate::sync::access::{Need, allowed, greeting_allowed, need};
@@ -131,6 +132,11 @@ impl Engine {
                 self.on_priority(id, channel, priority);
                 Ok(())
             }
+            (Message::Continues { points, .. }, Some(doc)) => self.on_continues(id, &doc, &points),
+            (Message::Search { name, question }, _) => self.on_search(id, name, question.0),
+            (Message::SearchAnswer { name, answer }, _) => {
+                self.on_search_answer(id, &name, answer.map(|answer| answer.0))
+            }
             (Message::News { collection }, _) => {
                 let collection = collection.to_owned();
                 self.effects.push_back(Effect::News { conn: id, collection });
@@ -165,6 +171,18 @@ impl Engine {
         let Some(room) = self.room(doc) else { return Ok(()) };
         for (whose, fault) in room.receive(id, replica, first, frames) {
             self.fault(whose, doc, fault);
+        }
+        Ok(())
+    }
+
+    fn on_continues(&mut self, id: ConnId, doc: &DocName, points: &[(u32, u64, [u8; 16])]) -> Result<(), Broken> {
+        let Some(conn) = self.conns.get(&id) else { return Ok(()) };
+        let point =
+            |(log, end, digest): &_| Ok(Dep { replica: conn.names_in.replica(*log)?, end: *end, digest: *digest });
+        let points = points.iter().map(point).collect::<Result<Vec<_>, String>>()?;
+        let room = self.rooms.get(doc).filter(|room| room.damage.is_none());
+        if let Some(fault) = room.and_then(|room| room.continues(&points)) {
+            self.fault(id, doc, fault);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::outbox::Piece;
 use super::{Log, Room};
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId};
-use crate::op::{ChangeHeader, Frames, LogHead, MAX_SEQ, chain};
+use crate::op::{ChangeHeader, Dep, Digest, Frames, LogHead, MAX_SEQ, chain};
 use crate::ordered::{OrdMap, OrdSet};
 use crate::planted::{self, Bug};
 use crate::sync::input::ConnId;
@@ -161,6 +161,16 @@ impl Room {
             Ok(false) => {}
         }
         self.release_held(moved)
+    }
+
+    /// What a subscriber says of logs that it goes on with: its digests where it does. Returns the first that differs.
+    pub(crate) fn continues(&self, points: &[Dep]) -> Option<Fault> {
+        let differs = |point: &&Dep| {
+            let ours = self.logs.get(&point.replica).and_then(|log| log.digest_at(point.end));
+            ours.is_some_and(|ours| ours[..16] != point.digest)
+        };
+        let differs = points.iter().find(differs)?;
+        Some(Fault::Fork(OpId { replica: differs.replica, seq: differs.end.saturating_sub(1) }))
     }
 
     /// Takes in own changes. `false` if they do not continue what is here: the caller mixed something up.
@@ -333,7 +343,13 @@ impl Room {
         }
         let stop = if let Stop::Wait(at, wait) = stop { Stop::Wait(start + at, wait) } else { stop };
         let frames = frames[start..start + taken].to_vec();
-        let piece = (taken > 0).then_some(Piece { replica, first: mark.0, end: log.head.end, frames });
+        let piece = (taken > 0).then_some(Piece {
+            replica,
+            first: mark.0,
+            end: log.head.end,
+            before: Some(half(&mark.3)),
+            frames,
+        });
         Ok(Some(Advance { piece, stop }))
     }
 
@@ -350,7 +366,7 @@ impl Room {
                 Err(error) => Err(error.into()),
             };
             match missing {
-                Ok((change, None)) => log.digest = chain(&log.digest, change),
+                Ok((change, None)) => log.chain(change),
                 Ok((_, Some(wait))) => {
                     log.reset(step);
                     return (at, Stop::Wait(at, wait));
@@ -384,20 +400,34 @@ impl Room {
     }
 }
 
-/// Offset of the first change that is new to `log`; `None` if there is a gap before the first one.
+/// Offset of the first change that is new to `log`; `None` if there is a gap before the first one. Those that are known
+/// are held against the digests that the log remembers.
 fn skip_known(log: &Log, replica: ReplicaId, first: u64, frames: &[u8]) -> Result<Option<usize>, Fault> {
     if first > log.head.end || first > MAX_SEQ {
         return Ok(None);
     }
-    let mut seq = first;
+    let (mut seq, mut digest) = (first, None);
     let mut iter = Frames::new(frames);
     while seq < log.head.end {
         let Some(change) = iter.next() else { break };
-        seq = seq.saturating_add(LogHead::peek_ops(change?)?);
+        let change = change?;
+        let before = digest.or_else(|| log.digest_at(seq).copied());
+        let end = seq.saturating_add(LogHead::peek_ops(change)?);
+        digest = before.map(|before| chain(&before, change));
+        if digest.is_some_and(|digest| log.digest_at(end).is_some_and(|ours| *ours != digest)) {
+            return Err(Fault::Fork(OpId { replica, seq }));
+        }
+        seq = end;
     }
     // A change that ends elsewhere than ours is another change.
     let end = log.head.end;
     if seq > end { Err(Fault::Fork(OpId { replica, seq: end - 1 })) } else { Ok(Some(iter.offset())) }
+}
+
+fn half(digest: &Digest) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
 }
 
 /// Where changes end that are all known, or wait: at most at our own end.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::codec::DecodeError;
 use crate::id::{ReplicaId, VersionVector};
-use crate::op::{Batch, Frames, LogHead, Segment};
+use crate::op::{Batch, Dep, Frames, LogHead, Segment};
 use crate::planted::{self, Bug};
 
 /// Changes of one message are cut before they grow beyond this, in bytes, unless one change alone is larger.
@@ -21,6 +21,8 @@ pub(crate) struct Piece {
     pub(crate) first: u64,
     /// Exclusive.
     pub(crate) end: u64,
+    /// The first half of the log's digest in front of them, where it is known.
+    pub(crate) before: Option<[u8; 16]>,
     /// Each behind its length.
     pub(crate) frames: Vec<u8>,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Piece {
 pub(crate) struct Chunk {
     pub(crate) replica: ReplicaId,
     pub(crate) first: u64,
+    /// As in the piece that it begins with.
+    pub(crate) before: Option<[u8; 16]>,
     pub(crate) frames: Vec<u8>,
 }
 
@@ -106,7 +110,10 @@ fn push_cut(chunks: &mut Vec<Chunk>, piece: &Piece, first: u64, start: usize) {
             return;
         }
     }
-    let chunk = |first, frames: &[u8]| Chunk { replica: piece.replica, first, frames: frames.to_vec() };
+    let chunk = |at, frames: &[u8]| {
+        let before = piece.before.filter(|_| at == piece.first);
+        Chunk { replica: piece.replica, first: at, before, frames: frames.to_vec() }
+    };
     if frames.len() <= CHUNK_BYTES {
         chunks.push(chunk(first, frames));
         return;
@@ -125,15 +132,26 @@ fn push_cut(chunks: &mut Vec<Chunk>, piece: &Piece, first: u64, start: usize) {
     chunks.push(chunk(chunk_seq, &frames[chunk_start..]));
 }
 
-/// The changes of a loaded batch that lie behind `known` and within `limit`, in pieces.
+/// The changes of a loaded batch that lie behind `known` and within `limit`, in pieces. `digests` are those of the logs
+/// where the peer's end.
 ///
 /// # Errors
 /// If the batch is damaged.
-pub(crate) fn cut(batch: Batch, known: &VersionVector, limit: &VersionVector) -> Result<Vec<Arc<Piece>>, DecodeError> {
+pub(crate) fn cut(
+    batch: Batch,
+    digests: &[Dep],
+    known: &VersionVector,
+    limit: &VersionVector,
+) -> Result<Vec<Arc<Piece>>, DecodeError> {
     let mut pieces = Vec::new();
     for segment in batch.segments {
         let limit = limit.end(segment.replica);
-        pieces.extend(cut_segment(segment, known, limit)?.into_iter().map(Arc::new));
+        let mut queue = cut_segment(segment, known, limit)?;
+        if let Some(first) = queue.front_mut() {
+            let point = digests.iter().find(|point| point.replica == first.replica && point.end == first.first);
+            first.before = point.map(|point| point.digest);
+        }
+        pieces.extend(queue.into_iter().map(Arc::new));
     }
     Ok(pieces)
 }
@@ -157,7 +175,10 @@ fn cut_segment(segment: Segment, known: &VersionVector, limit: u64) -> Result<Ve
                 last.frames.extend_from_slice(frame);
                 last.end = end;
             }
-            _ => queue.push_back(Piece { replica: segment.replica, first: seq, end, frames: frame.to_vec() }),
+            _ => {
+                let (replica, frames) = (segment.replica, frame.to_vec());
+                queue.push_back(Piece { replica, first: seq, end, before: None, frames });
+            }
         }
         seq = end;
     }
@@ -197,7 +218,7 @@ mod tests {
             head.write(&Change { hlc: Hlc::new(i + 1, 1), deps: &[], message: None, ops: 2, body }, &mut bytes);
             put_frame(&mut frames, &bytes);
         }
-        Piece { replica, first, end: first + 2 * count, frames }
+        Piece { replica, first, end: first + 2 * count, before: None, frames }
     }
 
     fn ends(chunks: &[Chunk]) -> Vec<(u64, u64)> {
@@ -234,7 +255,7 @@ mod tests {
         let batch = Batch { segments: vec![segment(replica, 10), segment(other, 20)] };
         let known = [(replica, 4)].into_iter().collect();
         let limit = [(replica, 20), (other, 38)].into_iter().collect();
-        let pieces = cut(batch, &known, &limit).expect("whole frames");
+        let pieces = cut(batch, &[], &known, &limit).expect("whole frames");
         for (log, from, to) in [(replica, 4, 20), (other, 0, 38)] {
             let spans: Vec<_> = pieces.iter().filter(|p| p.replica == log).map(|p| (p.first, p.end)).collect();
             assert_eq!((spans[0].0, spans[spans.len() - 1].1), (from, to));

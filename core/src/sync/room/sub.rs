@@ -60,7 +60,12 @@ pub(crate) struct Sub {
     /// The version at which both copies were last found equal.
     pub(crate) agreed: Option<[u8; 8]>,
     pub(crate) digest_replies: u8,
+    /// Logs of which the peer was told, since it opened the document, that ours goes on where its log ends.
+    pub(crate) continued: OrdSet<ReplicaId>,
     pub(crate) acks: Acks,
+    /// What the peer had of ours when the document was opened, received and durable: told when all that came with that
+    /// was looked at, unless it is another content.
+    pub(crate) had: Option<(VersionVector, VersionVector)>,
     /// Own changes that the peer has not acknowledged.
     pub(crate) not_received: OrdMap<ReplicaId, u64>,
     pub(crate) not_durable: OrdMap<ReplicaId, u64>,
@@ -101,7 +106,9 @@ impl Sub {
             digest_said: None,
             agreed: None,
             digest_replies: 0,
+            continued: OrdSet::new(),
             acks: Acks::default(),
+            had: None,
             not_received: OrdMap::new(),
             not_durable: OrdMap::new(),
             missing: OrdMap::new(),

@@ -34,6 +34,9 @@ fn samples() -> Vec<Message<'static>> {
         Message::Prune { channel: 0 },
         Message::News { collection: "d" },
         Message::Priority { channel: 0, priority: 9 },
+        Message::Continues { channel: 0, points: vec![(0, 1, [7; 16])] },
+        Message::Search { name: doc("d"), question: Blob(b"?") },
+        Message::SearchAnswer { name: doc("d"), answer: Some(Blob(b"!")) },
         Message::Credit { channel: 0, taken: 1 },
     ];
     assert_eq!(samples.iter().map(number).collect::<Vec<_>>(), (0..samples.len()).collect::<Vec<_>>());
@@ -60,7 +63,10 @@ fn number(message: &Message<'_>) -> usize {
         Message::Prune { .. } => 15,
         Message::News { .. } => 16,
         Message::Priority { .. } => 17,
-        Message::Credit { .. } => 18,
+        Message::Continues { .. } => 18,
+        Message::Search { .. } => 19,
+        Message::SearchAnswer { .. } => 20,
+        Message::Credit { .. } => 21,
     }
 }
 
@@ -68,10 +74,10 @@ fn number(message: &Message<'_>) -> usize {
 fn table(message: &Message<'_>) -> (bool, bool, bool, bool) {
     match number(message) {
         0 | 3 | 11 => (true, true, false, false),
-        1 | 4 | 12 | 17 => (true, false, false, false),
-        2 | 5 | 13 | 16 => (false, true, false, false),
-        7..=9 | 15 | 18 => (true, true, true, false),
-        6 | 10 | 14 => (true, true, true, true),
+        1 | 4 | 12 | 17 | 19 => (true, false, false, false),
+        2 | 5 | 13 | 16 | 20 => (false, true, false, false),
+        7..=9 | 15 | 21 => (true, true, true, false),
+        6 | 10 | 14 | 18 => (true, true, true, true),
         other => panic!("message {other} is not in the table"),
     }
 }

@@ -68,7 +68,9 @@ fn a_large_delta_is_cut_and_arrives_whole() {
                         engines[i].handle(1, Input::Written { conn: CONN, bytes: bytes.len() });
                         engines[1 - i].handle(1, Input::Received { conn: CONN, bytes });
                     }
-                    Effect::Load { token, .. } => engines[i].handle(1, Input::Loaded { token, batch: batch.clone() }),
+                    Effect::Load { token, .. } => {
+                        engines[i].handle(1, Input::Loaded { token, batch: batch.clone(), digests: Vec::new() })
+                    }
                     Effect::Persist { token, .. } => {
                         assert_eq!(i, 0, "what comes from a shared store is not stored again");
                         engines[0].handle(1, Input::Persisted { token });
