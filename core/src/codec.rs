@@ -11,6 +11,7 @@ mod writer;
 pub use compress::{Effort, MAX_INFLATION, deflate, inflate};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use reader::Reader;
+pub(crate) use writer::len_u64;
 pub use writer::{put_bytes, put_i64, put_str, put_u64, put_version};
 
 /// Four bytes that tell torn or flipped bytes from whole ones (not a defence against an adversary).

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use crate::codec::{DecodeError, DecodeErrorKind, Effort, Reader, checksum, deflate, inflate, put_u64};
-use crate::op::{Batch, Segment, columns};
+use crate::op::columns::{self, Chains};
+use crate::op::{Batch, Segment};
 
 /// A state inflates to at most this many times its own size; the writer stores it raw otherwise.
 const MAX_INFLATION: usize = 12;
@@ -127,11 +128,11 @@ pub(super) fn blocks(kind: FileKind, bytes: &[u8]) -> Result<Vec<(Block, Range<u
     Ok(blocks)
 }
 
-/// The changes in a block; `None` if it is a state.
-pub(super) fn read_changes(block: Block, content: &[u8]) -> Result<Option<Vec<Segment>>, DecodeError> {
+/// The changes in a block, and what was computed of their digests; `None` if it is a state.
+pub(super) fn read_changes(block: Block, content: &[u8]) -> Result<Option<(Vec<Segment>, Chains)>, DecodeError> {
     match block {
-        Block::Plain => Batch::decode(content).map(|batch| Some(batch.segments)),
-        Block::Columns => columns::decode(content).map(Some),
+        Block::Plain => Batch::decode(content).map(|batch| Some((batch.segments.into_vec(), Chains::new()))),
+        Block::Columns => columns::decode_chained(content).map(Some),
         Block::State | Block::PackedState => Ok(None),
     }
 }

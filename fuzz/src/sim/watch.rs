@@ -155,7 +155,7 @@ impl Watch {
     ) -> Result<(), String> {
         let replica = self.name(end, log)?;
         let Some(channel) = self.channels.get_mut(&number) else { return Ok(()) };
-        let segment = Segment { replica, first_seq: first, frames: frames.to_vec() };
+        let segment = Segment { replica, first_seq: first, frames: frames.into() };
         let after = segment.end().map_err(|error| format!("changes of ours are malformed: {error}"))?;
         let known = channel.sent[end].entry(replica).or_default();
         if first < *known {
