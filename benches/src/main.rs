@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod bed;
+mod count;
 mod measure;
 mod peers;
 mod rows;
@@ -33,7 +34,9 @@ Traces are .json or .json.gz files; without any, all of the folder named by SELV
   --rounds N      rounds over all peers and rows, of which the medians count (5)
   --cap SECONDS   CPU time after which a row is cut off and noted (60)
   --peers A,B     only these, and always the floor
-  --out FILE      where the figures go as JSON (target/bench/edit.json)";
+  --out FILE      where the figures go as JSON (target/bench/edit.json)
+
+Where valgrind is, instructions of the floor and of Selvedge are counted as well.";
 
 struct Args {
     settings: Settings,
@@ -88,7 +91,21 @@ fn traces_of_folder() -> Result<Vec<PathBuf>> {
     Ok(traces)
 }
 
+/// The process that is counted: `--count PEER ROW TRACE`.
+fn count(words: &[String]) -> Result<()> {
+    let [peer, row, trace] = words else { bail!("--count is for this program alone") };
+    let mut peers = peers::all();
+    let found = peers.iter_mut().find(|known| known.name() == peer);
+    count::run(found.with_context(|| format!("there is no peer {peer}"))?.as_mut(), row, &trace::read(trace.as_ref())?)
+}
+
 fn main() -> Result<()> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [first, words @ ..] = &words[..]
+        && first == "--count"
+    {
+        return count(words);
+    }
     let Some(args) = args()? else {
         println!("{USAGE}");
         return Ok(());
@@ -103,8 +120,12 @@ fn main() -> Result<()> {
     // Traces are read first: a wrong name must not cost a long run.
     let traces = args.traces.iter().map(|path| trace::read(path)).collect::<Result<Vec<_>>>()?;
     let mut tables = Vec::new();
-    for trace in &traces {
-        tables.push(run::measure(trace, &mut peers, &args.settings)?);
+    for (trace, path) in traces.iter().zip(&args.traces) {
+        let mut table = run::measure(trace, &mut peers, &args.settings)?;
+        if count::is_possible() {
+            run::add_counts(&mut table, trace, path)?;
+        }
+        tables.push(table);
     }
     for table in &tables {
         println!("{}", table::markdown(table));

@@ -9,6 +9,8 @@ pub(crate) enum Unit {
     Ms,
     /// Bytes.
     Bytes,
+    /// Instructions, counted by callgrind: they do not depend on the machine's load.
+    Instructions,
 }
 
 impl Unit {
@@ -16,6 +18,7 @@ impl Unit {
         match self {
             Self::Ms => "ms",
             Self::Bytes => "bytes",
+            Self::Instructions => "instructions",
         }
     }
 }
@@ -59,6 +62,14 @@ pub(crate) enum Row {
     HeapHistory,
     /// The most heap that opening needed at once.
     HeapPeak,
+    /// Instructions of `local`.
+    LocalInstructions,
+    /// Instructions of `local_emit`.
+    LocalEmitInstructions,
+    /// Instructions of `stream`.
+    StreamInstructions,
+    /// Instructions of `replay`.
+    ReplayInstructions,
 }
 
 use Row::*;
@@ -66,6 +77,14 @@ use Row::*;
 /// What is timed, in this order.
 pub(crate) const TIMED: &[Row] =
     &[Local, LocalEmit, Stream, ImportAll, ImportAllVerified, Replay, Open, OpenEdit, Save];
+
+/// Timed rows whose instructions are counted as well, and the rows of the counts.
+pub(crate) const COUNTED: &[(Row, Row)] = &[
+    (Local, LocalInstructions),
+    (LocalEmit, LocalEmitInstructions),
+    (Stream, StreamInstructions),
+    (Replay, ReplayInstructions),
+];
 
 /// All rows in the order of the table.
 pub(crate) const ALL: &[Row] = &[
@@ -87,6 +106,10 @@ pub(crate) const ALL: &[Row] = &[
     HeapOpen,
     HeapHistory,
     HeapPeak,
+    LocalInstructions,
+    LocalEmitInstructions,
+    StreamInstructions,
+    ReplayInstructions,
 ];
 
 impl Row {
@@ -110,11 +133,19 @@ impl Row {
             HeapOpen => "heap_open",
             HeapHistory => "heap_history",
             HeapPeak => "heap_peak",
+            LocalInstructions => "local_instructions",
+            LocalEmitInstructions => "local_emit_instructions",
+            StreamInstructions => "stream_instructions",
+            ReplayInstructions => "replay_instructions",
         }
     }
 
     pub(crate) fn unit(self) -> Unit {
-        if self <= Save { Unit::Ms } else { Unit::Bytes }
+        match self {
+            row if row <= Save => Unit::Ms,
+            row if row < LocalInstructions => Unit::Bytes,
+            _ => Unit::Instructions,
+        }
     }
 
     /// The row of the floor that a figure of this row is divided by.
@@ -122,6 +153,7 @@ impl Row {
         match self {
             row if row <= Save => Some(Local),
             HeapOpen | HeapPeak => Some(self),
+            row if row >= LocalInstructions => Some(LocalInstructions),
             _ => None,
         }
     }

@@ -4,12 +4,14 @@
 //! meets all of them; a row whose total passes a fraction of the cap is not repeated.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use crate::bed::{Sample, Subject};
-use crate::rows::{ALL, Row, TIMED, Unit};
+use crate::count;
+use crate::rows::{ALL, COUNTED, Row, TIMED, Unit};
 use crate::trace::Trace;
 
 /// What takes less is repeated within a round, so that a cold cache does not make the figure.
@@ -87,6 +89,23 @@ pub(crate) fn measure(trace: &Trace, peers: &mut [Box<dyn Subject>], settings: &
     add_ratios(&mut figures);
     let peers = peers.iter().map(|peer| peer.name()).collect();
     Ok(Table { trace: trace.name.clone(), peers, figures })
+}
+
+/// Adds the instructions of the floor and of ours.
+pub(crate) fn add_counts(table: &mut Table, trace: &Trace, path: &Path) -> Result<()> {
+    println!("{}: instructions", trace.name);
+    for (index, peer) in table.peers.iter().enumerate().filter(|(_, peer)| count::PEERS.contains(peer)) {
+        // A rope has no updates and no history.
+        let rows = COUNTED
+            .iter()
+            .filter(|(row, _)| if index == 0 { *row == Row::Local } else { row.applies(trace.concurrent) });
+        for (timed, row) in rows {
+            let value = Some(count::instructions(peer, *timed, path)? as f64);
+            table.figures.insert((index, *row), Figure { value, samples: 1, ..Figure::default() });
+        }
+    }
+    add_ratios(&mut table.figures);
+    Ok(())
 }
 
 /// Runs a row once, or several times if it is short; says why if that cannot be done.

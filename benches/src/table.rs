@@ -64,8 +64,9 @@ fn cell(row: Row, peer: usize, figure: &Figure) -> String {
     let Some(value) = figure.value else { return "–".to_owned() };
     match (row.unit(), figure.ratio) {
         (Unit::Ms, Some(ratio)) if peer > 0 => format!("{} ×", digits(ratio)),
+        (Unit::Instructions, Some(ratio)) if peer > 0 => format!("{} ×", digits(ratio)),
         (Unit::Ms, _) => format!("{} ms", digits(value)),
-        (Unit::Bytes, _) => grouped(value as u64),
+        (Unit::Bytes | Unit::Instructions, _) => grouped(value as u64),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use selvedge::codec::DecodeError;
 use selvedge::doc::Doc;
 use selvedge::graph::Logs;
-use selvedge::op::{Batch, Dep, LogState, Segment, put_frame};
+use selvedge::op::{Batch, Dep, LogState, Segment};
 use selvedge::{ReplicaId, VersionVector};
 
 /// All sealed changes of a document, and how far each log was released.
@@ -125,9 +125,7 @@ impl Held {
                     break;
                 }
                 todo.extend(&change.deps);
-                let segment =
-                    segments.entry(replica).or_insert_with(|| Segment { replica, first_seq, frames: Vec::new() });
-                put_frame(&mut segment.frames, bytes);
+                segments.entry(replica).or_insert_with(|| Segment::new(replica, first_seq)).push(bytes);
                 queue.released += 1;
             }
         }

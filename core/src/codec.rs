@@ -13,6 +13,7 @@ pub use compress::{Effort, MAX_INFLATION, deflate, inflate};
 pub use error::{DecodeError, DecodeErrorKind};
 pub(crate) use number::{LONE_LEAD, join_number, put_number, tail_len, unzigzag, zigzag};
 pub use reader::Reader;
+pub(crate) use writer::len_u64;
 pub use writer::{put_bytes, put_i64, put_str, put_u64, put_version};
 
 /// Four bytes that tell torn or flipped bytes from whole ones (not a defence against an adversary).

@@ -11,11 +11,11 @@ pub mod columns;
 mod mark;
 mod value;
 
-pub(crate) use batch::frame_head;
 pub use batch::{Batch, Frames, Segment, put_frame};
 pub use body::{
     BodyMark, BodyWriter, ContainerDecl, ElementRef, Key, LogNames, NamesMark, OpRun, PlacedOp, ROOT, TextRun,
 };
+pub(crate) use change::half;
 pub use change::{Change, ChangeHeader, Dep, Digest, LogHead, LogState, chain, chain_start};
 pub use mark::{Expand, MarkRun};
 pub use value::{ContainerKind, UnknownKind, Value};

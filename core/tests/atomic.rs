@@ -1,6 +1,6 @@
 //! All of a transaction or nothing of it: here, on other replicas, and when something in it is wrong.
 
-use selvedge::op::{Batch, BodyWriter, Change, ContainerDecl, Key, LogHead, LogNames, OpRun, ROOT, Segment, put_frame};
+use selvedge::op::{Batch, BodyWriter, Change, ContainerDecl, Key, LogHead, LogNames, OpRun, ROOT, Segment};
 use selvedge::{ContainerKind, Doc, EditError, OpId, ReplicaId, Transaction, VersionVector};
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn a_damaged_update_changes_nothing() -> Outcome {
 #[test]
 fn an_invalid_operation_takes_nothing_else_with_it_on_any_replica() -> Outcome {
     let author = ReplicaId::from(9);
-    let (mut names, mut head, mut frames) = (LogNames::default(), LogHead::default(), Vec::new());
+    let (mut names, mut head, mut segment) = (LogNames::default(), LogHead::default(), Segment::new(author, 0));
     let mut writer = BodyWriter::new(&names);
     let text = names.declare(ContainerDecl { parent: ROOT, key: Key::Name("t".into()), kind: ContainerKind::Text });
     writer.push(&mut names, ROOT, &OpRun::MapSet { key: "before", value: 1.into() });
@@ -70,8 +70,8 @@ fn an_invalid_operation_takes_nothing_else_with_it_on_any_replica() -> Outcome {
         &Change { hlc: selvedge::clock::Hlc::new(1, 0), deps: &[], message: None, ops, body: &body },
         &mut bytes,
     );
-    put_frame(&mut frames, &bytes);
-    let batch = Batch { segments: vec![Segment { replica: author, first_seq: 0, frames }] };
+    segment.push(&bytes);
+    let batch = Batch::from(segment);
 
     let (mut a, mut b) = (doc(1), doc(2));
     let invalid = vec![OpId { replica: author, seq: 1 }];

@@ -3,7 +3,7 @@
 
 use selvedge::clock::Hlc;
 use selvedge::doc::{EditError, Entry};
-use selvedge::op::{Batch, Change, LogHead, Segment, put_frame};
+use selvedge::op::{Batch, Change, LogHead, Segment};
 use selvedge::{Doc, OpId, ReplicaId, VersionVector};
 use serde_json::json;
 
@@ -29,14 +29,14 @@ fn op(seq: u64) -> OpId {
 }
 
 fn newer() -> Batch {
-    let (mut head, mut frames) = (LogHead::default(), Vec::new());
+    let (mut head, mut segment) = (LogHead::default(), Segment::new(ReplicaId::from(AUTHOR), 0));
     for (ops, body) in [(7, FIRST), (1, SECOND)] {
         let mut bytes = Vec::new();
         let hlc = Hlc::from_bits(head.end);
         head.write(&Change { hlc, deps: &[], message: None, ops, body }, &mut bytes);
-        put_frame(&mut frames, &bytes);
+        segment.push(&bytes);
     }
-    Batch { segments: vec![Segment { replica: ReplicaId::from(AUTHOR), first_seq: 0, frames }] }
+    segment.into()
 }
 
 #[test]

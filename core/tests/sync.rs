@@ -32,7 +32,7 @@ fn greet(net: &mut Net) {
 
 fn applied(net: &Net, peer: usize) -> Vec<Vec<u8>> {
     let batches = net.peers[peer].effects.iter().filter_map(|effect| match effect {
-        Effect::Applied { batch, .. } => Some(batch.segments.iter().map(|segment| segment.frames.clone())),
+        Effect::Applied { batch, .. } => Some(batch.segments.iter().map(|segment| segment.frames.to_vec())),
         _ => None,
     });
     batches.flatten().collect()

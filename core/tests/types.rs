@@ -3,9 +3,7 @@
 
 use selvedge::clock::Hlc;
 use selvedge::doc::{EditError, PatchKind, PathItem};
-use selvedge::op::{
-    Batch, BodyWriter, Change, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun, ROOT, Segment, put_frame,
-};
+use selvedge::op::{BodyWriter, Change, ContainerDecl, ElementRef, Key, LogHead, LogNames, OpRun, ROOT, Segment};
 use selvedge::{ContainerKind, Doc, OpId, ReplicaId, VersionVector};
 use serde_json::json;
 
@@ -171,14 +169,13 @@ fn a_bottomless_tree_costs_neither_the_stack_nor_the_day() -> Outcome {
         writer.push(&mut names, tree, &OpRun::TreeCreate { parent: seq.checked_sub(1).map(node), pos: 0 });
     }
     writer.push(&mut names, tree, &OpRun::TreeMove { node: node(0), parent: Some(node(DEPTH - 1)), pos: 0 });
-    let (ops, mut bytes, mut frames) = (u64::from(writer.ops()), Vec::new(), Vec::new());
+    let (ops, mut bytes, mut segment) = (u64::from(writer.ops()), Vec::new(), Segment::new(ReplicaId::from(1), 0));
     let body = writer.finish(&mut names).to_vec();
     head.write(&Change { hlc: Hlc::ZERO, deps: &[], message: None, ops, body: &body }, &mut bytes);
-    put_frame(&mut frames, &bytes);
+    segment.push(&bytes);
     let mut doc = Doc::new(ReplicaId::from(2));
     doc.record_patches(true);
-    let segments = vec![Segment { replica: ReplicaId::from(1), first_seq: 0, frames }];
-    assert!(doc.import_batch(&Batch { segments })?.invalid.is_empty());
+    assert!(doc.import_batch(&segment.into())?.invalid.is_empty());
     assert_eq!(doc.tree("files").nodes().len(), DEPTH as usize);
     assert_eq!(doc.to_json()["files"].as_array().map(Vec::len), Some(DEPTH as usize));
     let first = OpId { replica: ReplicaId::from(1), seq: 0 };

@@ -151,7 +151,7 @@ fn use_change(bytes: &[u8]) -> Result<(), String> {
     for (replica, first_seq) in [(ReplicaId::from(9), 0), (ReplicaId::from(2), version.end(ReplicaId::from(2)))] {
         let mut frames = Vec::new();
         selvedge::codec::put_bytes(&mut frames, bytes);
-        import(&mut doc, &Batch { segments: vec![Segment { replica, first_seq, frames }] })?;
+        import(&mut doc, &Batch::from(Segment { replica, first_seq, frames: frames.into() }))?;
     }
     Ok(())
 }
@@ -188,7 +188,7 @@ fn use_columns(bytes: &[u8]) -> Result<(), String> {
     if columns::decode(&columns::encode(&segments)).as_ref() != Ok(&segments) {
         return Err("columns do not come back".to_owned());
     }
-    import(&mut writer(), &Batch { segments })
+    import(&mut writer(), &Batch { segments: segments.into() })
 }
 
 fn updates() -> Vec<Vec<u8>> {

@@ -111,9 +111,12 @@ impl Recipe {
             put_frame(&mut log.frames, &bytes);
         }
         let written = logs.into_iter().enumerate().filter(|(_, log)| !log.frames.is_empty());
-        let segments =
-            written.map(|(number, log)| Segment { replica: author(number as u8), first_seq: 0, frames: log.frames });
-        Batch { segments: segments.collect() }
+        let segment = |(number, log): (usize, Log)| Segment {
+            replica: author(number as u8),
+            first_seq: 0,
+            frames: log.frames.into(),
+        };
+        written.map(segment).collect()
     }
 }
 

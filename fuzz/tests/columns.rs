@@ -2,7 +2,7 @@
 //! or other changes, but no panic. Bug class C.
 
 use selvedge::codec::{Reader, inflate};
-use selvedge::op::{Batch, Segment, columns, put_frame};
+use selvedge::op::{Batch, Segment, columns};
 use selvedge_fuzz::arbitrary::{Hostile, check};
 use selvedge_fuzz::bytes::mutate;
 use selvedge_fuzz::forge::Recipe;
@@ -18,15 +18,15 @@ fn round_trip(segments: &[Segment]) -> Result<Vec<u8>, String> {
 fn later(batch: &Batch, skip: impl Fn(usize) -> usize) -> Result<Vec<Segment>, String> {
     let mut segments = Vec::new();
     for (index, segment) in batch.segments.iter().enumerate() {
-        let (mut rest, mut first) = (Vec::new(), segment.clone());
-        first.frames.clear();
+        let mut first = Segment::new(segment.replica, segment.first_seq);
+        let mut rest = first.clone();
         for (number, change) in segment.changes().enumerate() {
             let change = change.map_err(|error| error.to_string())?;
-            put_frame(if number < skip(index) { &mut first.frames } else { &mut rest }, change);
+            if number < skip(index) { &mut first } else { &mut rest }.push(change);
         }
-        let first_seq = first.end().map_err(|error| error.to_string())?;
-        if !rest.is_empty() {
-            segments.push(Segment { replica: segment.replica, first_seq, frames: rest });
+        rest.first_seq = first.end().map_err(|error| error.to_string())?;
+        if !rest.frames.is_empty() {
+            segments.push(rest);
         }
     }
     Ok(segments)
@@ -65,7 +65,7 @@ fn histories_come_back_whatever_is_damaged_in_them() {
             segment.frames.clear();
             for mut change in changes {
                 mutate(&mut change, &case.mutations);
-                put_frame(&mut segment.frames, &change);
+                segment.push(&change);
             }
         }
         segments.retain(|segment| !segment.frames.is_empty());

@@ -129,9 +129,9 @@ fn compressed() {
         })
     };
     let segment = |changes: &mut dyn Iterator<Item = Vec<u8>>| {
-        let mut frames = Vec::new();
-        changes.for_each(|change| put_bytes(&mut frames, &change));
-        vec![Segment { replica: ReplicaId::from(7), first_seq: 0, frames }]
+        let mut segment = Segment::new(ReplicaId::from(7), 0);
+        changes.for_each(|change| segment.push(&change));
+        vec![segment]
     };
     let held = |count| std::iter::once(vec![0x12, 0, 0x33]).chain((0..count).map(|_| vec![0x10, 0x33]));
     let typed: Vec<u8> = random(1).take(SIZE).map(|byte| b'a' + byte % 20).collect();

@@ -3,7 +3,7 @@
 
 use selvedge::clock::Hlc;
 use selvedge::codec::{put_bytes, put_u64};
-use selvedge::op::{Batch, BodyWriter, Change, ContainerDecl, Dep, Key, LogHead, LogNames, OpRun, Segment, put_frame};
+use selvedge::op::{BodyWriter, Change, ContainerDecl, Dep, Key, LogHead, LogNames, OpRun, Segment};
 use selvedge::{ContainerKind, Doc, ReplicaId, VersionVector};
 use selvedge_fuzz::bytes::exercise;
 use selvedge_fuzz::spec::Spec;
@@ -17,9 +17,9 @@ fn sealed(head: &mut LogHead, hlc: u64, deps: &[Dep], ops: u64, body: &[u8]) -> 
 }
 
 fn segment(replica: u128, first_seq: u64, changes: &[Vec<u8>]) -> Segment {
-    let mut frames = Vec::new();
-    changes.iter().for_each(|change| put_frame(&mut frames, change));
-    Segment { replica: ReplicaId::from(replica), first_seq, frames }
+    let mut segment = Segment::new(ReplicaId::from(replica), first_seq);
+    changes.iter().for_each(|change| segment.push(change));
+    segment
 }
 
 /// Somebody sends a piece of another's log from behind a gap. It looks whole from afar; it is not.
@@ -32,7 +32,7 @@ fn garbage_that_waits_for_its_turn_does_not_keep_the_real_changes_out() -> Outco
     }
     // One operation, a time that stands still: a header that only fails against the head of its log.
     let garbage = segment(1, 3, &[vec![0x12, 0]]);
-    doc.import_batch(&Batch { segments: vec![garbage] })?;
+    doc.import_batch(&garbage.into())?;
     doc.import_batch(&author.batch_since(&VersionVector::new()))?;
     assert_eq!(doc.to_json(), author.to_json());
     author.change(|tx| tx.text("t").push_str("d"))?;
@@ -57,7 +57,7 @@ fn a_bottomless_nest_of_containers_does_not_exhaust_the_stack() -> Outcome {
     body.extend_from_slice(&[9, 0]);
     let change = sealed(&mut LogHead::default(), 0, &[], 1, &body);
     let mut doc = Doc::new(ReplicaId::from(2));
-    let imported = doc.import_batch(&Batch { segments: vec![segment(1, 0, &[change])] })?;
+    let imported = doc.import_batch(&segment(1, 0, &[change]).into())?;
     assert_eq!(imported.invalid.len(), 1, "nesting is limited");
     exercise(&mut doc)?;
     Ok(())
@@ -98,7 +98,7 @@ fn nesting_ends_at_the_same_depth_for_everybody() -> Outcome {
     }
     let body = writer.finish(&mut names);
     let change = sealed(&mut LogHead::default(), 0, &[], ops, body);
-    let batch = Batch { segments: vec![segment(1, 0, &[change])] };
+    let batch = segment(1, 0, &[change]).into();
     let mut doc = Doc::new(ReplicaId::from(2));
     let imported = doc.import_batch(&batch)?;
     let spec = Spec::read(&batch)?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use selvedge::op::{Batch, Digest, Frames, LogHead, LogState, Segment, chain, put_frame};
+use selvedge::op::{Batch, Digest, Frames, LogHead, LogState, Segment, chain};
 use selvedge::store::{Checkpoint, Damage, Record};
 use selvedge::sync::ConnId;
 use selvedge::{ReplicaId, VersionVector};
@@ -214,10 +214,10 @@ impl Stage {
     fn keep(&mut self, replica: ReplicaId, change: &[u8], ops: u64) {
         self.bytes += change.len();
         if self.kept_end != Some(self.end) {
-            self.missing.push(Segment { replica, first_seq: self.end, frames: Vec::new() });
+            self.missing.push(Segment::new(replica, self.end));
         }
         if let Some(segment) = self.missing.last_mut() {
-            put_frame(&mut segment.frames, change);
+            segment.push(change);
         }
         self.kept_end = Some(self.end.saturating_add(ops));
     }

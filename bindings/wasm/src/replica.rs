@@ -9,7 +9,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use selvedge::codec::DecodeError;
 use selvedge::doc::{Anchor, Metric, Side};
 use selvedge::graph::Logs;
-use selvedge::op::{Batch, Segment, put_frame};
+use selvedge::op::{Batch, Segment};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, Token};
 use selvedge::{Doc, DocName, Handle, ReplicaId, Transaction, UndoManager, Value, VersionVector};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -394,10 +394,10 @@ fn in_causal_order(batch: &Batch, before: &VersionVector, now: &VersionVector) -
             continue;
         }
         if ordered.segments.last().is_none_or(|last| last.replica != replica) {
-            ordered.segments.push(Segment { replica, first_seq, frames: Vec::new() });
+            ordered.segments.push(Segment::new(replica, first_seq));
         }
         if let Some(segment) = ordered.segments.last_mut() {
-            put_frame(&mut segment.frames, logs.bytes(&change));
+            segment.push(logs.bytes(&change));
         }
     }
     Ok(ordered)

@@ -165,13 +165,11 @@ fn join(records: &[Record]) -> Result<Batch, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use selvedge::op::put_frame;
 
     fn record(replica: u128, first_seq: u64, ops: usize) -> Record {
-        let mut frames = Vec::new();
-        (0..ops).for_each(|_| put_frame(&mut frames, &[1 << 4, 1]));
-        let segment = Segment { replica: ReplicaId::from(replica), first_seq, frames };
-        Record { index: 0, bytes: Batch { segments: vec![segment] }.encode() }
+        let mut segment = Segment::new(ReplicaId::from(replica), first_seq);
+        (0..ops).for_each(|_| segment.push(&[1 << 4, 1]));
+        Record { index: 0, bytes: Batch::from(segment).encode() }
     }
 
     #[test]

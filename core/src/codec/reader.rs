@@ -6,24 +6,25 @@ use crate::id::{ReplicaId, VersionVector};
 /// A cursor over bytes. Every method names the field that it reads, for the error.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    /// Length of the whole.
+    len: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { rest: bytes, len: bytes.len() }
     }
 
     /// Bytes read so far.
     pub fn offset(&self) -> usize {
-        self.at
+        self.len - self.rest.len()
     }
 
     /// Bytes not yet read.
     pub fn remaining(&self) -> usize {
-        self.bytes.len() - self.at
+        self.rest.len()
     }
 
     /// Whether everything was read.
@@ -33,15 +34,15 @@ impl<'a> Reader<'a> {
 
     /// An error about `field` at the present offset.
     pub fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError { field, offset: self.at, kind }
+        DecodeError { field, offset: self.offset(), kind }
     }
 
     /// The next `len` bytes.
     #[inline]
     pub fn take(&mut self, field: &'static str, len: usize) -> Result<&'a [u8], DecodeError> {
-        match self.bytes[self.at..].get(..len) {
-            Some(bytes) => {
-                self.at += len;
+        match self.rest.split_at_checked(len) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(bytes)
             }
             None => Err(self.too_short(field, len)),
@@ -49,6 +50,13 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
+    #[inline(never)]
+    fn above_limit(&self, field: &'static str, got: u64, max: u64) -> DecodeError {
+        self.error(field, DecodeErrorKind::AboveLimit { got, max })
+    }
+
+    #[cold]
+    #[inline(never)]
     fn too_short(&self, field: &'static str, need: usize) -> DecodeError {
         self.error(field, DecodeErrorKind::TooShort { need, have: self.remaining() })
     }
@@ -63,9 +71,7 @@ impl<'a> Reader<'a> {
 
     /// Everything that is left.
     pub fn rest(&mut self) -> &'a [u8] {
-        let bytes = &self.bytes[self.at..];
-        self.at = self.bytes.len();
-        bytes
+        std::mem::take(&mut self.rest)
     }
 
     /// One byte.
@@ -77,40 +83,43 @@ impl<'a> Reader<'a> {
     /// An unsigned LEB128 integer in its shortest form.
     #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        match self.bytes.get(self.at) {
-            Some(byte) if *byte < 0x80 => {
-                self.at += 1;
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
                 Ok(u64::from(*byte))
             }
             _ => self.long_u64(field),
         }
     }
 
+    #[inline(never)]
     fn long_u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        let start = self.at;
-        let fail = |kind| DecodeError { field, offset: start, kind };
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8(field)?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(fail(DecodeErrorKind::NotCanonical));
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                let shortest = shift == 0 || byte != 0;
-                return if shortest { Ok(value) } else { Err(fail(DecodeErrorKind::NotCanonical)) };
+        let mut value = 0;
+        for (i, byte) in self.rest.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if *byte < 0x80 {
+                // A last byte of zero adds nothing; of the tenth, one bit is left.
+                if (*byte == 0 && i > 0) || (*byte > 1 && i == 9) {
+                    break;
+                }
+                self.rest = &self.rest[i + 1..];
+                return Ok(value);
             }
         }
-        Err(fail(DecodeErrorKind::NotCanonical))
+        let ends = self.rest.len() < 10 && self.rest.iter().all(|byte| *byte >= 0x80);
+        Err(if ends {
+            self.too_short(field, self.rest.len() + 1)
+        } else {
+            self.error(field, DecodeErrorKind::NotCanonical)
+        })
     }
 
     /// An unsigned integer of at most `max`.
     #[inline]
     pub fn bounded(&mut self, field: &'static str, max: u64) -> Result<u64, DecodeError> {
-        let offset = self.at;
+        let at = self.clone();
         let got = self.u64(field)?;
-        if got <= max { Ok(got) } else { Err(above_limit(field, offset, got, max)) }
+        if got <= max { Ok(got) } else { Err(at.above_limit(field, got, max)) }
     }
 
     /// An unsigned integer of 32 bits.
@@ -132,7 +141,7 @@ impl<'a> Reader<'a> {
 
     /// UTF-8 text behind its length in bytes.
     pub fn str(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let offset = self.at;
+        let offset = self.offset();
         let bytes = self.bytes(field)?;
         std::str::from_utf8(bytes).map_err(|_| DecodeError { field, offset, kind: DecodeErrorKind::NotUtf8 })
     }
@@ -164,9 +173,4 @@ impl<'a> Reader<'a> {
     pub fn end(&self, field: &'static str) -> Result<(), DecodeError> {
         if self.is_empty() { Ok(()) } else { Err(self.error(field, DecodeErrorKind::Trailing(self.remaining()))) }
     }
-}
-
-#[cold]
-fn above_limit(field: &'static str, offset: usize, got: u64, max: u64) -> DecodeError {
-    DecodeError { field, offset, kind: DecodeErrorKind::AboveLimit { got, max } }
 }

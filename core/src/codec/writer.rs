@@ -12,6 +12,12 @@ pub fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// How many bytes `put_u64` appends.
+#[inline]
+pub(crate) fn len_u64(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Appends a zigzag LEB128 integer.
 pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     put_u64(out, (value << 1 ^ value >> 63) as u64);

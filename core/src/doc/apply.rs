@@ -18,7 +18,7 @@ pub(super) enum Binding {
     Refused(Applied),
 }
 
-/// Operations that had no effect: the first of every run.
+/// Operations that had no effect: the first of every run. Whoever applies changes notes them.
 #[derive(Debug, Default)]
 pub(super) struct Ineffective {
     /// Invalid where they stand.
@@ -28,12 +28,26 @@ pub(super) struct Ineffective {
 }
 
 impl Ineffective {
-    pub(super) fn is_empty(&self) -> bool {
-        self.invalid.is_empty() && self.unknown.is_empty()
+    /// Notes what the operations of a context came to; `false` if the history has to be replayed first.
+    #[inline]
+    fn note(&mut self, applied: Applied, context: &Context<'_>) -> bool {
+        match applied {
+            Applied::Done => {}
+            Applied::Invalid => self.invalid.push(op_id(context.logs, context.dot)),
+            Applied::Unknown => self.unknown.push(op_id(context.logs, context.dot)),
+            Applied::NeedsHistory => return false,
+        }
+        true
     }
 
-    fn invalid(id: OpId) -> Self {
-        Self { invalid: vec![id], unknown: Vec::new() }
+    /// How many were noted, to come back to.
+    fn mark(&self) -> (usize, usize) {
+        (self.invalid.len(), self.unknown.len())
+    }
+
+    fn reset(&mut self, mark: (usize, usize)) {
+        self.invalid.truncate(mark.0);
+        self.unknown.truncate(mark.1);
     }
 }
 
@@ -132,30 +146,34 @@ impl Doc {
     }
 
     /// Applies a change that was just added to its log.
-    pub(super) fn apply_change(&mut self, change: &LoggedChange) -> Ineffective {
-        let events = self.containers.events_len();
-        if let Some(ineffective) = self.try_change(change) {
-            return ineffective;
+    pub(super) fn apply_change(&mut self, change: &LoggedChange, ineffective: &mut Ineffective) {
+        let (events, mark) = (self.containers.events_len(), ineffective.mark());
+        if self.try_change(change, ineffective) {
+            return;
         }
         self.containers.truncate_events(events);
+        ineffective.reset(mark);
         self.rebuild();
-        self.try_change(change).unwrap_or_else(|| {
+        if !self.try_change(change, ineffective) {
             self.graph.push(change.first, change.header.ops as u32, &change.deps);
-            Ineffective::invalid(self.op_id(change.first))
-        })
+            ineffective.reset(mark);
+            ineffective.invalid.push(self.op_id(change.first));
+        }
     }
 
-    /// The same; `None` if the history has to be replayed first.
-    fn try_change(&mut self, change: &LoggedChange) -> Option<Ineffective> {
+    /// The same; `false` if the history has to be replayed first.
+    fn try_change(&mut self, change: &LoggedChange, ineffective: &mut Ineffective) -> bool {
         let first = change.first;
-        let (past, lamport) = self.graph.place(first, &change.deps)?;
         self.names_of(first.log);
+        let Some((past, lamport)) = self.graph.place(first, &change.deps) else { return false };
         let names = &mut self.names[first.log as usize];
-        let context = Context { dot: first, hlc: change.header.hlc, lamport, past: &past, logs: &self.logs };
+        let context = Context { dot: first, hlc: change.header.hlc, lamport, past, logs: &self.logs };
         let body = change.header.body(self.logs.bytes(change));
-        let ineffective = apply_body(names, &mut self.containers, &context, change.header.ops, body)?;
-        self.graph.push(first, change.header.ops as u32, &change.deps);
-        Some(ineffective)
+        let done = apply_body(names, &mut self.containers, &context, change.header.ops, body, ineffective);
+        if done {
+            self.graph.push(first, change.header.ops as u32, &change.deps);
+        }
+        done
     }
 
     pub(super) fn op_id(&self, dot: Dot) -> OpId {
@@ -194,7 +212,9 @@ impl Doc {
         self.graph = Graph::default();
         self.names.iter_mut().for_each(|names| *names = Names::default());
         self.restart();
-        let stuck = changes.iter().any(|change| self.try_change(change).is_none());
+        // What had no effect was told when it came in.
+        let mut ineffective = Ineffective::default();
+        let stuck = !changes.iter().all(|change| self.try_change(change, &mut ineffective));
         if stuck && !tracked {
             self.containers.resume_listening(events);
             own.into_iter().for_each(|names| self.names[OWN as usize] = names);
@@ -229,7 +249,7 @@ pub(super) fn op_id(logs: &Logs, dot: Dot) -> OpId {
     OpId { replica: logs.replica(dot.log), seq: u64::from(dot.seq) }
 }
 
-/// Applies the operations of a body, the first of which has `first` as its context. `None` if the history has
+/// Applies the operations of a body, the first of which has `first` as its context. `false` if the history has
 /// to be replayed first.
 pub(super) fn apply_body(
     names: &mut Names,
@@ -237,23 +257,20 @@ pub(super) fn apply_body(
     first: &Context<'_>,
     ops: u64,
     body: &[u8],
-) -> Option<Ineffective> {
+    ineffective: &mut Ineffective,
+) -> bool {
     if let Some(handle) = names.current().filter(|handle| containers.kind(*handle) == ContainerKind::Text)
         && let Some(run) = names.log.read_text_run(ops, body)
     {
-        return match containers.apply_text(first, handle, run) {
-            Applied::NeedsHistory => None,
-            Applied::Done => Some(Ineffective::default()),
-            _ => Some(Ineffective::invalid(op_id(first.logs, first.dot))),
-        };
+        return ineffective.note(containers.apply_text(first, handle, run), first);
     }
     let runs = if names.opaque { None } else { names.log.read(ops, body).ok() };
     let Some(runs) = runs else {
         names.opaque = true;
-        return Some(Ineffective::invalid(op_id(first.logs, first.dot)));
+        return ineffective.note(Applied::Invalid, first);
     };
     names.bindings.resize(names.log.containers.len(), Binding::Unbound);
-    let (mut done, mut ineffective) = (0, Ineffective::default());
+    let mut done = 0;
     for placed in runs {
         let (dot, count) = (first.dot.plus(done), placed.run.ops());
         let context = Context { dot, lamport: first.lamport + u64::from(done), ..*first };
@@ -264,16 +281,13 @@ pub(super) fn apply_body(
             }
             Err(refused) => refused,
         };
-        match applied {
-            Applied::Done => {}
-            Applied::Invalid => ineffective.invalid.push(op_id(first.logs, dot)),
-            Applied::Unknown => ineffective.unknown.push(op_id(first.logs, dot)),
-            Applied::NeedsHistory => return None,
+        if !ineffective.note(applied, &context) {
+            return false;
         }
         done += count;
     }
     containers.settle();
-    Some(ineffective)
+    true
 }
 
 /// What the log means by a container, settled when the first operation uses it. The way up to the root is walked, not

@@ -1,11 +1,13 @@
 //! Changes in and out: imports and exports.
 
 use super::Doc;
+use super::apply::Ineffective;
 use super::file::{FileKind, begin, blocks, put_changes, read_changes};
 use crate::codec::DecodeError;
-use crate::graph::Fork;
+use crate::graph::{Appended, Fork};
 use crate::id::{OpId, VersionVector};
 use crate::op::Batch;
+use crate::op::columns::Chains;
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,11 +42,13 @@ impl Doc {
         if self.adopt(update)? {
             return Ok(Imported { ops: self.logs.version().iter().map(|(_, end)| end).sum(), ..Imported::default() });
         }
-        let mut batch = Batch::default();
+        let (mut batch, mut chains) = (Batch::default(), Chains::new());
         for (block, range) in blocks(FileKind::Update, update)? {
-            batch.segments.extend(read_changes(block, &update[range])?.unwrap_or_default());
+            let (segments, chained) = read_changes(block, &update[range])?.unwrap_or_default();
+            batch.segments.extend(segments);
+            chains.extend(chained);
         }
-        self.import_batch(&batch)
+        self.import_chained(&batch, chains)
     }
 
     /// Takes in changes from a store or a peer. Seals the pending change first.
@@ -52,33 +56,33 @@ impl Doc {
     /// # Errors
     /// If a change does not fit the log that it claims to continue; the document is as it was before.
     pub fn import_batch(&mut self, batch: &Batch) -> Result<Imported, DecodeError> {
+        self.import_chained(batch, Chains::new())
+    }
+
+    /// The same, given what was computed of the digests.
+    pub(super) fn import_chained(&mut self, batch: &Batch, chains: Chains) -> Result<Imported, DecodeError> {
         self.commit(None);
-        let appended = match self.logs.append(batch)? {
-            Some(appended) => appended,
-            None => {
-                self.load_history()?;
-                self.logs.append(batch)?.unwrap_or_default()
-            }
-        };
+        let mut appended = Appended::default();
+        if !self.logs.append_to(batch, chains, &mut appended)? {
+            self.load_history()?;
+            self.logs.append_to(batch, Chains::new(), &mut appended)?;
+        }
         if self.order.is_empty() && self.stored.is_none() && self.base.is_none() && batch.segments.len() > 1 {
             // Several authors at once: some of it is surely concurrent, and a second replay is spared.
             self.containers.clear(true);
         }
-        let (pending_bytes, forks, before_base) = (appended.pending_bytes, appended.forks, appended.before_base);
-        let mut imported = Imported { pending_bytes, forks, before_base, ..Imported::default() };
+        let (mut ops, mut from_the_future, mut ineffective) = (0, 0, Ineffective::default());
         for change in &appended.changes {
-            imported.from_the_future += usize::from(!self.clock.observe(change.header.hlc));
-            let ineffective = self.apply_change(change);
-            if !ineffective.is_empty() {
-                imported.invalid.extend(ineffective.invalid);
-                self.has_unknown |= !ineffective.unknown.is_empty();
-                imported.unknown.extend(ineffective.unknown);
-            }
+            from_the_future += usize::from(!self.clock.observe(change.header.hlc));
+            self.apply_change(change, &mut ineffective);
             self.note_order(change.first.log);
-            imported.changes += 1;
-            imported.ops += change.header.ops;
+            ops += change.header.ops;
         }
-        Ok(imported)
+        let Ineffective { invalid, unknown } = ineffective;
+        self.has_unknown |= !unknown.is_empty();
+        let Appended { changes, pending_bytes, forks, before_base } = appended;
+        let changes = changes.len();
+        Ok(Imported { changes, ops, pending_bytes, invalid, unknown, forks, before_base, from_the_future })
     }
 
     /// Everything that `version` does not know, as an update; of a document that was opened from a shallow save, as far as
@@ -108,10 +112,6 @@ impl Doc {
     /// The changes made here since the last call (or since the document was loaded). Seals the pending change.
     pub fn take_batch(&mut self) -> Batch {
         self.commit(None);
-        let mut segments = Vec::with_capacity(self.untaken.len());
-        for (log, from) in self.untaken.drain(..) {
-            segments.extend(self.logs.log_since(log, from));
-        }
-        Batch { segments }
+        self.untaken.drain(..).filter_map(|(log, from)| self.logs.log_since(log, from)).collect()
     }
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use crate::codec::{DecodeError, DecodeErrorKind, MAX_INFLATION, Reader, checksum, inflate, put_u64};
 use crate::crdt::is_base;
-use crate::op::{Batch, Segment, columns};
+use crate::op::columns::{self, Chains};
+use crate::op::{Batch, Segment};
 
 /// The format version of files without a state, and the oldest that is read.
 const CHANGES_ONLY: u8 = 1;
@@ -143,11 +144,11 @@ pub(super) fn blocks(kind: FileKind, bytes: &[u8]) -> Result<Vec<(Block, Range<u
     Ok(blocks)
 }
 
-/// The changes in a block; `None` if it is a state.
-pub(super) fn read_changes(block: Block, content: &[u8]) -> Result<Option<Vec<Segment>>, DecodeError> {
+/// The changes in a block, and what was computed of their digests; `None` if it is a state.
+pub(super) fn read_changes(block: Block, content: &[u8]) -> Result<Option<(Vec<Segment>, Chains)>, DecodeError> {
     match block {
-        Block::Plain => Batch::decode(content).map(|batch| Some(batch.segments)),
-        Block::Columns => columns::decode(content).map(Some),
+        Block::Plain => Batch::decode(content).map(|batch| Some((batch.segments.into_vec(), Chains::new()))),
+        Block::Columns => columns::decode_chained(content).map(Some),
         Block::OldState | Block::OldPackedState | Block::State => Ok(None),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Deref;
 
+use super::apply::Ineffective;
 use super::{Doc, Patch};
 use crate::clock::Hlc;
 use crate::crdt::{Content, Event, Handle, diff};
@@ -82,9 +83,8 @@ impl Doc {
         past.restart();
         // It counts changes that were cut as well: they come last in each log, and are passed over.
         past.order.clone_from(&self.order);
-        for change in &past.changes_in_order() {
-            past.apply_change(change);
-        }
+        let mut ineffective = Ineffective::default();
+        past.changes_in_order().iter().for_each(|change| past.apply_change(change, &mut ineffective));
         Ok(past)
     }
 

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::apply::{Ineffective, apply_body};
 use super::{Doc, EditError, OWN};
 use crate::clock::{Clock, Hlc};
 use crate::crdt::{Applied, Context, Extent, Handle, Place};
@@ -25,7 +26,6 @@ pub(super) struct Pending {
     hlc: Hlc,
     /// Whether the time is exact: it is once a value was set.
     exact: bool,
-    lamport: u64,
     deps: SmallVec<[Dot; 2]>,
     /// Whether our log can be written at all.
     sound: bool,
@@ -80,10 +80,10 @@ impl Doc {
         self.draft.start(&self.names[OWN as usize].log);
         // Our own log may lie ahead of a clock that was set back, or that does not believe it.
         let after_own = self.logs.head(OWN).hlc.next().unwrap_or(Hlc::ZERO);
-        let (hlc, lamport) = (self.clock.tick().max(after_own), self.graph.next_lamport());
+        let hlc = self.clock.tick().max(after_own);
         let own = self.logs.head(OWN);
         let sound = !self.names[OWN as usize].is_opaque() && (own.end == 0 || hlc > own.hlc);
-        self.pending = Some(Pending { first, hlc, exact: false, lamport, deps, sound, mentions: 0 });
+        self.pending = Some(Pending { first, hlc, exact: false, deps, sound, mentions: 0 });
     }
 
     #[inline]
@@ -198,7 +198,7 @@ impl Doc {
         let names = &mut self.names[OWN as usize].log;
         let dot = pending.first.plus(self.draft.ops());
         let past = Past::everything();
-        let lamport = pending.lamport + u64::from(self.draft.ops());
+        let lamport = self.graph.next_lamport() + u64::from(self.draft.ops());
         let context = Context { dot, hlc: pending.hlc, lamport, past: &past, logs: &self.logs };
         self.draft.push(names, container, &run);
         let element = |element| super::apply::resolve_element(names, &self.logs, OWN, element);
@@ -301,9 +301,10 @@ impl Doc {
         let ops = u64::from(self.draft.ops());
         let body = self.draft.clone().finish(&mut names.clone()).to_vec();
         let past = Past::everything();
-        let (dot, hlc, lamport) = (pending.first, pending.hlc, pending.lamport);
+        let (dot, hlc, lamport) = (pending.first, pending.hlc, self.graph.next_lamport());
         let context = Context { dot, hlc, lamport, past: &past, logs: &self.logs };
-        super::apply::apply_body(&mut self.names[OWN as usize], &mut self.containers, &context, ops, &body);
+        let (names, containers) = (&mut self.names[OWN as usize], &mut self.containers);
+        apply_body(names, containers, &context, ops, &body, &mut Ineffective::default());
         self.pending = Some(pending);
     }
 }

@@ -104,11 +104,12 @@ impl Doc {
             rest = tail;
         }
         for (block, range) in rest {
-            let segments = read_changes(*block, &saved[range.clone()])?;
+            let changes = read_changes(*block, &saved[range.clone()])?;
             let fail =
                 |why| DecodeError { field: "document", offset: range.start, kind: DecodeErrorKind::Inconsistent(why) };
-            let segments = segments.ok_or_else(|| fail("a state stands in front of the history that leads to it"))?;
-            let imported = doc.import_batch(&Batch { segments })?;
+            let (segments, chains) =
+                changes.ok_or_else(|| fail("a state stands in front of the history that leads to it"))?;
+            let imported = doc.import_chained(&Batch { segments: segments.into() }, chains)?;
             if imported.pending_bytes > 0 || !imported.forks.is_empty() || !imported.before_base.is_empty() {
                 return Err(fail("changes are missing that others depend on"));
             }
@@ -197,8 +198,8 @@ impl Doc {
     pub(super) fn load_history(&mut self) -> Result<(), DecodeError> {
         let Some(stored) = self.stored.as_mut().filter(|stored| stored.left) else { return Ok(()) };
         let (block, range) = stored.history.clone();
-        let segments = read_changes(block, &stored.bytes[range])?;
-        let mut order = self.logs.put_history(segments.unwrap_or_default())?;
+        let (segments, chains) = read_changes(block, &stored.bytes[range])?.unwrap_or_default();
+        let mut order = self.logs.put_history(segments, chains)?;
         stored.left = false;
         order.append(&mut self.order);
         self.order = order;

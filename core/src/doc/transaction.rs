@@ -1,5 +1,6 @@
 //! Transactions: edits that happen together or not at all.
 
+use super::apply::Ineffective;
 use super::{BoundedCounterMut, CounterMut, Doc, EditError, ListMut, MapMut, RegisterMut, SetMut, TextMut, TreeMut};
 use crate::crdt::Handle;
 use crate::id::ReplicaId;
@@ -52,7 +53,7 @@ impl Doc {
         let hlc = crate::clock::Hlc::ZERO;
         self.logs.seal(log, &Change { hlc, deps: &[], message: None, ops: u64::from(ops), body: &body });
         let change = self.logs.replay(log).next().and_then(Result::ok);
-        self.apply_change(&change.expect("reads what it wrote"));
+        self.apply_change(&change.expect("reads what it wrote"), &mut Ineffective::default());
         self.note_order(log);
         self.untaken.push((log, 0));
         Ok(true)

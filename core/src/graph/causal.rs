@@ -180,28 +180,25 @@ impl Graph {
     /// What an operation whose parents are the one before it and `deps` (all of them known) has seen, and its depth.
     /// `None` if that takes more of the history than the graph has.
     #[inline]
-    pub fn place(&mut self, first: Dot, deps: &[Dot]) -> Option<(Past, u64)> {
-        if let Some(recent) = &self.recent
-            && deps.is_empty()
-            && recent.first.log == first.log
-            && recent.first.seq < recent.end
-            && recent.end == first.seq
-        {
-            // Seen everything: that is what happens most, and to copy it costs something.
-            let past = if recent.past.is_everything() { Past::everything() } else { recent.past.clone() };
-            return Some((past, recent.lamport + u64::from(first.seq - recent.first.seq)));
+    pub fn place(&mut self, first: Dot, deps: &[Dot]) -> Option<(&Past, u64)> {
+        let goes_on = |recent: &Recent| {
+            deps.is_empty() && recent.first.log == first.log && recent.first.seq < recent.end && recent.end == first.seq
+        };
+        if !self.recent.as_ref().is_some_and(goes_on) {
+            self.recent = Some(self.place_anew(first, deps)?);
         }
-        self.place_anew(first, deps)
+        let recent = self.recent.as_ref()?;
+        Some((&recent.past, recent.lamport + u64::from(first.seq - recent.first.seq)))
     }
 
-    fn place_anew(&mut self, first: Dot, deps: &[Dot]) -> Option<(Past, u64)> {
+    #[inline(never)]
+    fn place_anew(&mut self, first: Dot, deps: &[Dot]) -> Option<Recent> {
         let heads = heads_of(first, deps);
         if !self.covers_base(&heads) {
             return None;
         }
         let (past, lamport) = (self.past(first, deps), self.lamport_after(&heads));
-        self.recent = Some(Recent { first, end: first.seq, past: past.clone(), lamport });
-        Some((past, lamport))
+        Some(Recent { first, end: first.seq, past, lamport })
     }
 
     /// What an operation whose parents are the one before it and `deps` (all of them known) has seen.
@@ -303,6 +300,7 @@ mod tests {
                 let ops = 1 + next(3) as u32;
                 let heads = heads_of(first, &deps);
                 let (past, lamport) = graph.place(first, &deps).expect("nothing is in a base");
+                let past = past.clone();
                 let depth = |dot: &Dot| depths.iter().find(|(other, _)| other == dot).map_or(0, |(_, depth)| *depth);
                 assert_eq!(lamport, heads.iter().map(|head| depth(head) + 1).max().unwrap_or(0));
                 let seen = naive(&parents, &heads);

@@ -1,14 +1,14 @@
 //! One replica's log: its sealed changes, where each begins, and the digest chain over them.
 //!
 //! Always holds: the digest is computed when somebody asks, a batch at a time, and checkpoints make an older one cost
-//! at most `CHECKPOINT` hashes.
+//! at most `CHECKPOINT` hashes, from the second time on that its stretch is asked about.
 
 use std::ops::Range;
 
 use crate::clock::Hlc;
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, len_u64, put_u64};
 use crate::id::ReplicaId;
-use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, LogState, chain, chain_start, frame_head, put_frame};
+use crate::op::{Change, ChangeHeader, Digest, Frames, LogHead, LogState, chain, chain_start, put_frame};
 use crate::ordered::OrdMap;
 
 const CHECKPOINT: usize = 64;
@@ -37,8 +37,6 @@ pub(super) struct Log {
     chained: usize,
     digest: Digest,
     checkpoints: OrdMap<usize, Digest>,
-    /// Memory for the change that is being sealed.
-    draft: Vec<u8>,
 }
 
 impl Log {
@@ -54,7 +52,6 @@ impl Log {
             chained: 0,
             digest,
             checkpoints: OrdMap::from([(0, digest)]),
-            draft: Vec::new(),
         }
     }
 
@@ -132,7 +129,7 @@ impl Log {
     /// Reads the next of the appended changes against the head; its bytes are stored from `start` on.
     pub(super) fn read_next(&mut self, change: &[u8], start: usize) -> Result<ChangeHeader, DecodeError> {
         let header = self.head.read(change)?;
-        self.starts.push((header.first_seq as u32, (start - frame_head(change.len())) as u32));
+        self.starts.push((header.first_seq as u32, (start - len_u64(change.len() as u64)) as u32));
         Ok(header)
     }
 
@@ -157,10 +154,19 @@ impl Log {
 
     /// Seals `change` as the next of this log.
     pub(super) fn seal(&mut self, change: &Change<'_>) {
-        self.starts.push((self.head.end as u32, self.frames.len() as u32));
-        self.draft.clear();
-        self.head.write(change, &mut self.draft);
-        put_frame(&mut self.frames, &self.draft);
+        let start = self.frames.len();
+        self.starts.push((self.head.end as u32, start as u32));
+        // Nearly every length takes one byte, which is left for it.
+        self.frames.push(0);
+        self.head.write(change, &mut self.frames);
+        let len = self.frames.len() - start - 1;
+        if len < 128 {
+            self.frames[start] = len as u8;
+        } else {
+            let mut head = Vec::new();
+            put_u64(&mut head, len as u64);
+            self.frames.splice(start..=start, head);
+        }
     }
 
     /// The bytes at a place that `relative` told.
@@ -220,17 +226,31 @@ impl Log {
             return None;
         }
         if count >= self.chained {
-            for index in self.chained..count {
-                self.digest = chain(&self.digest, self.change(index));
-                if (index + 1).is_multiple_of(CHECKPOINT) {
-                    self.checkpoints.insert(index + 1, self.digest);
-                }
-            }
+            self.digest = self.chain_on(self.chained, self.digest, count);
             self.chained = count;
             return Some(self.digest);
         }
         let (&from, &digest) = self.checkpoints.range(..=count).next_back().expect("there is one at the start");
-        Some((from..count).fold(digest, |digest, index| chain(&digest, self.change(index))))
+        Some(self.chain_on(from, digest, count))
+    }
+
+    /// The digest behind `to` changes, given the one behind `from`.
+    fn chain_on(&mut self, from: usize, mut digest: Digest, to: usize) -> Digest {
+        for index in from..to {
+            digest = chain(&digest, self.change(index));
+            if (index + 1).is_multiple_of(CHECKPOINT) {
+                self.checkpoints.insert(index + 1, digest);
+            }
+        }
+        digest
+    }
+
+    /// Takes over the digest at an end that was computed elsewhere, if the log goes that far.
+    pub(super) fn skip_to(&mut self, end: u64, digest: Digest) {
+        let count = if end == self.head.end { self.len() } else { self.find(end) };
+        if self.first_seq(count) == end && count > self.chained {
+            (self.chained, self.digest) = (count, digest);
+        }
     }
 
     /// Whether `change` is the one that is stored at `first_seq`.

@@ -19,7 +19,8 @@ use super::Dot;
 use super::log::Log;
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId, VersionVector};
-use crate::op::{Batch, Change, ChangeHeader, Dep, Digest, Frames, LogHead, LogState, Segment, put_frame};
+use crate::op::columns::Chains;
+use crate::op::{Batch, Change, ChangeHeader, Dep, Frames, LogHead, LogState, Segment, half};
 use crate::ordered::{OrdMap, sort_by_key};
 
 /// Bytes of changes that may wait for their dependencies; more are dropped, and come again with the next exchange.
@@ -60,11 +61,14 @@ pub struct Fork {
     pub by: OpId,
 }
 
+/// Changes that were added, each after what it depends on.
+type Changes = SmallVec<[LoggedChange; 1]>;
+
 /// What `append` did.
 #[derive(Clone, Debug, Default)]
 pub struct Appended {
     /// The changes added, each after what it depends on.
-    pub changes: SmallVec<[LoggedChange; 1]>,
+    pub changes: Changes,
     /// Bytes of changes that wait for others.
     pub pending_bytes: usize,
     /// Forks found. The changes that prove them were not added.
@@ -188,7 +192,7 @@ impl Logs {
         let missing = logs.filter(|log| log.head.end > version.end(log.replica).max(log.base().end));
         let missing: Vec<_> = missing.map(|log| (log, log.frames_from(version.end(log.replica)))).collect();
         let total: usize = missing.iter().map(|(_, (_, frames))| frames.len()).sum();
-        let (mut segments, mut taken) = (Vec::new(), 0);
+        let (mut batch, mut taken) = (Batch::default(), 0);
         for (log, (first_seq, frames)) in missing {
             if taken > 0 && taken >= max_bytes {
                 break;
@@ -199,9 +203,10 @@ impl Logs {
                 len = log.whole_frames(first_seq, share);
             }
             taken += len;
-            segments.push(Segment { replica: log.replica, first_seq, frames: frames[..len].to_vec() });
+            let frames = SmallVec::from_slice(&frames[..len]);
+            batch.segments.push(Segment { replica: log.replica, first_seq, frames });
         }
-        Batch { segments }
+        batch
     }
 
     /// The changes of one log from `from` on.
@@ -211,7 +216,7 @@ impl Logs {
             return None;
         }
         let (first_seq, frames) = log.frames_from(from);
-        Some(Segment { replica: log.replica, first_seq, frames: frames.to_vec() })
+        Some(Segment { replica: log.replica, first_seq, frames: SmallVec::from_slice(frames) })
     }
 
     /// Seals a change as the next of log number `log`; its dependencies must be known.
@@ -236,13 +241,18 @@ impl Logs {
     ///
     /// # Errors
     /// If they are malformed, or are not the ones that were left in the file. Nothing was changed then.
-    pub fn put_history(&mut self, segments: Vec<Segment>) -> Result<Vec<(u32, u32)>, DecodeError> {
+    pub(crate) fn put_history(
+        &mut self,
+        segments: Vec<Segment>,
+        chains: Chains,
+    ) -> Result<Vec<(u32, u32)>, DecodeError> {
         let fail = |why| DecodeError { field: "history", offset: 0, kind: DecodeErrorKind::Inconsistent(why) };
         let mut whole = Self::new();
         self.logs.iter().for_each(|log| {
             whole.intern(log.replica);
         });
-        let appended = whole.append(&Batch { segments })?.ok_or_else(|| fail("it is of another document"))?;
+        let mut appended = Appended::default();
+        whole.append_to(&segments.into_iter().collect(), chains, &mut appended)?;
         if appended.pending_bytes > 0 || !appended.forks.is_empty() {
             return Err(fail("changes are missing that others depend on"));
         }
@@ -278,25 +288,50 @@ impl Logs {
     /// # Errors
     /// If a header is malformed or does not fit its log. Nothing was changed then.
     pub fn append(&mut self, batch: &Batch) -> Result<Option<Appended>, DecodeError> {
+        let mut appended = Appended::default();
+        Ok(self.append_to(batch, Chains::new(), &mut appended)?.then_some(appended))
+    }
+
+    /// The same, given what was computed of the digests, and told to `appended`, which is empty: a change that comes alone
+    /// is not moved about. `false` where `append` returns `None`.
+    #[inline]
+    pub(crate) fn append_to(
+        &mut self,
+        batch: &Batch,
+        chains: Chains,
+        appended: &mut Appended,
+    ) -> Result<bool, DecodeError> {
         if let ([segment], true) = (&batch.segments[..], self.pending.is_empty())
-            && let Some(changes) = self.append_next(segment)?
+            && self.append_next(segment, &mut appended.changes)?
         {
-            return Ok(Some(Appended { changes, ..Appended::default() }));
+            return Ok(true);
         }
+        self.append_batch(batch, chains, appended)
+    }
+
+    #[inline(never)]
+    fn append_batch(&mut self, batch: &Batch, chains: Chains, appended: &mut Appended) -> Result<bool, DecodeError> {
         if self.base.is_none() && self.logs.iter().any(|log| log.base().end > 0) {
-            return Ok(None);
+            return Ok(false);
         }
         let pending = std::mem::take(&mut self.pending);
-        let appended = self.append_any(&pending, batch);
-        if appended.is_err() {
-            self.pending = pending;
+        match self.append_any(&pending, batch, chains) {
+            Ok(all) => {
+                *appended = all;
+                Ok(true)
+            }
+            Err(error) => {
+                self.pending = pending;
+                Err(error)
+            }
         }
-        appended.map(Some)
     }
 
     /// The long way, for what waited until now and what has arrived.
-    fn append_any(&mut self, pending: &[Segment], batch: &Batch) -> Result<Appended, DecodeError> {
+    fn append_any(&mut self, pending: &[Segment], batch: &Batch, mut chains: Chains) -> Result<Appended, DecodeError> {
         let mut appended = Appended::default();
+        let apart = pending.len() + batch.segments.len();
+        chains.retain(|replica, _| self.find(*replica).is_none_or(|log| self.end(log) == 0));
         let held_back = pending.iter().map(|segment| (segment, true));
         let mut segments: Vec<_> = held_back.chain(batch.segments.iter().map(|segment| (segment, false))).collect();
         sort_by_key(&mut segments, |(segment, _)| (segment.replica, segment.first_seq));
@@ -313,46 +348,56 @@ impl Logs {
                 Err(error) => return Err(error),
             }
         }
-        self.add_in_causal_order(&mut candidates, &mut appended);
+        if candidates.len() < apart {
+            // A log comes in parts: what was computed may be of another part than what is added.
+            chains = Chains::new();
+        }
+        self.add_in_causal_order(&mut candidates, &chains, &mut appended);
+        for (replica, chained) in &chains {
+            if let Some(log) = self.find(*replica) {
+                self.logs[log as usize].skip_to(chained.end, chained.digest);
+            }
+        }
         self.keep_waiting(waiting, candidates);
         appended.pending_bytes = self.pending.iter().map(|segment| segment.frames.len()).sum();
         Ok(appended)
     }
 
-    /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `None` if they
+    /// The short way for changes that go on where their log ends, and depend on nothing that is missing. `false` if they
     /// are not of that kind; nothing was changed then.
-    fn append_next(&mut self, segment: &Segment) -> Result<Option<SmallVec<[LoggedChange; 1]>>, DecodeError> {
+    fn append_next(&mut self, segment: &Segment, changes: &mut Changes) -> Result<bool, DecodeError> {
         let recent = self.logs.get(self.recent as usize).filter(|log| log.replica == segment.replica);
         let log = recent.map(|_| self.recent).or_else(|| self.find(segment.replica));
-        let Some(log) = log.filter(|log| self.end(*log) == segment.first_seq) else { return Ok(None) };
+        let Some(log) = log.filter(|log| self.end(*log) == segment.first_seq) else { return Ok(false) };
         self.recent = log;
-        let own = &mut self.logs[log as usize];
-        let start = own.mark();
-        let base = own.append_frames(&segment.frames);
-        let mut changes = SmallVec::new();
+        let start = self.logs[log as usize].mark();
+        let added = self.append_frames(log, segment, changes);
+        if !matches!(added, Ok(true)) {
+            self.logs[log as usize].reset(&start);
+            changes.clear();
+        }
+        added
+    }
+
+    /// Adds changes to the end of their log, up to the first that is malformed or depends on something that is missing.
+    #[inline]
+    fn append_frames(&mut self, log: u32, segment: &Segment, changes: &mut Changes) -> Result<bool, DecodeError> {
+        let base = self.logs[log as usize].append_frames(&segment.frames);
         let mut frames = segment.changes();
         while let Some(change) = frames.next() {
+            let (change, end) = (change?, base + frames.offset());
             let own = &mut self.logs[log as usize];
-            let end = base + frames.offset();
-            let read = change.and_then(|change| Ok((own.read_next(change, end - change.len())?, change.len())));
-            let (header, len) = match read {
-                Ok(read) => read,
-                Err(error) => {
-                    own.reset(&start);
-                    return Err(error);
-                }
-            };
-            let (bytes, mut deps) = (own.relative(end - len..end), SmallVec::new());
+            let header = own.read_next(change, end - change.len())?;
+            let (bytes, mut deps) = (own.relative(end - change.len()..end), SmallVec::new());
             if !header.deps.is_empty() || self.base.is_some() {
-                if self.missing_dep(segment.replica, &header).is_err() {
-                    self.logs[log as usize].reset(&start);
-                    return Ok(None);
+                if self.missing_dep(segment.replica, &header, &Chains::new()).is_err() {
+                    return Ok(false);
                 }
                 deps = self.dots(&header.deps);
             }
             changes.push(LoggedChange { first: Dot { log, seq: header.first_seq as u32 }, bytes, header, deps });
         }
-        Ok(Some(changes))
+        Ok(true)
     }
 
     /// Reads the new changes of a segment; `false` if it lies behind a gap.
@@ -398,7 +443,12 @@ impl Logs {
     }
 
     /// Adds what can be added, staying with one log as long as it goes on; the rest stays in `candidates`.
-    fn add_in_causal_order(&mut self, candidates: &mut OrdMap<ReplicaId, Queue<'_>>, appended: &mut Appended) {
+    fn add_in_causal_order(
+        &mut self,
+        candidates: &mut OrdMap<ReplicaId, Queue<'_>>,
+        chains: &Chains,
+        appended: &mut Appended,
+    ) {
         let mut ready: Vec<ReplicaId> = candidates.keys().rev().copied().collect();
         let mut waiters: OrdMap<ReplicaId, Vec<ReplicaId>> = OrdMap::new();
         appended.changes.reserve(candidates.values().map(|queue| queue.changes.len()).sum());
@@ -406,7 +456,7 @@ impl Logs {
             let Some(queue) = candidates.get_mut(&replica) else { continue };
             let mut moved = false;
             while let Some(next) = queue.changes.front() {
-                match self.missing_dep(replica, &next.header) {
+                match self.missing_dep(replica, &next.header, chains) {
                     Ok(()) => {}
                     Err(Missing::Base) => {
                         appended.before_base.push(OpId { replica, seq: next.header.first_seq });
@@ -435,7 +485,7 @@ impl Logs {
         }
     }
 
-    fn missing_dep(&mut self, replica: ReplicaId, header: &ChangeHeader) -> Result<(), Missing> {
+    fn missing_dep(&mut self, replica: ReplicaId, header: &ChangeHeader, chains: &Chains) -> Result<(), Missing> {
         if !self.covers_base(replica, header) {
             return Err(Missing::Base);
         }
@@ -444,7 +494,8 @@ impl Logs {
             if self.end(log) < dep.end {
                 return Err(Missing::Unknown(dep.replica));
             }
-            if self.digest_at(log, dep.end) != Some(dep.digest) {
+            let computed = chains.get(&dep.replica).and_then(|chained| chained.at(dep.end));
+            if computed.or_else(|| self.digest_at(log, dep.end)) != Some(dep.digest) {
                 return Err(Missing::Fork(OpId { replica: dep.replica, seq: dep.end - 1 }));
             }
         }
@@ -469,8 +520,8 @@ impl Logs {
     fn keep_waiting(&mut self, mut waiting: Vec<Segment>, rest: OrdMap<ReplicaId, Queue<'_>>) {
         for (replica, queue) in rest {
             let Some(first) = queue.changes.front() else { continue };
-            let mut segment = Segment { replica, first_seq: first.header.first_seq, frames: Vec::new() };
-            queue.changes.iter().for_each(|change| put_frame(&mut segment.frames, change.bytes));
+            let mut segment = Segment::new(replica, first.header.first_seq);
+            queue.changes.iter().for_each(|change| segment.push(change.bytes));
             waiting.push(segment);
         }
         waiting.dedup();
@@ -502,10 +553,4 @@ enum Missing {
     Fork(OpId),
     /// Something before the base, or not all of it was seen.
     Base,
-}
-
-fn half(digest: &Digest) -> [u8; 16] {
-    let mut out = [0; 16];
-    out.copy_from_slice(&digest[..16]);
-    out
 }

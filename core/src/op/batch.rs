@@ -3,6 +3,8 @@
 //! Always holds: inside a segment the changes follow one another without gaps. A segment is not self-contained: it is
 //! read against the head of its log.
 
+use smallvec::SmallVec;
+
 use super::{LogHead, MAX_SEQ};
 use crate::codec::{DecodeError, DecodeErrorKind, Reader, put_bytes, put_u64};
 use crate::id::{ReplicaId, VersionVector};
@@ -14,14 +16,26 @@ pub struct Segment {
     pub replica: ReplicaId,
     /// Sequence number of the first operation.
     pub first_seq: u64,
-    /// The changes, each behind its length (`put_frame`).
-    pub frames: Vec<u8>,
+    /// The changes, each behind its length (`put_frame`). A keystroke takes no memory of its own.
+    pub frames: SmallVec<[u8; 32]>,
 }
 
 impl Segment {
     /// The changes, in order.
     pub fn changes(&self) -> Frames<'_> {
         Frames(Reader::new(&self.frames))
+    }
+
+    /// No changes yet.
+    pub fn new(replica: ReplicaId, first_seq: u64) -> Self {
+        Self { replica, first_seq, frames: SmallVec::new() }
+    }
+
+    /// Appends a change.
+    pub fn push(&mut self, change: &[u8]) {
+        let mut frame = Vec::new();
+        put_frame(&mut frame, change);
+        self.frames.extend_from_slice(&frame);
     }
 
     /// The exclusive end of the sequence numbers, found without the log's head. O(changes).
@@ -40,11 +54,6 @@ impl Segment {
 /// Appends a change behind its length.
 pub fn put_frame(out: &mut Vec<u8>, change: &[u8]) {
     put_bytes(out, change);
-}
-
-/// Bytes of the length in front of a change of `len` bytes.
-pub(crate) fn frame_head(len: usize) -> usize {
-    (usize::BITS - (len | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// An iterator over the changes of a segment; it ends after the first error.
@@ -82,7 +91,19 @@ impl<'a> Iterator for Frames<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// At most one segment per log in what this crate makes; readers accept several.
-    pub segments: Vec<Segment>,
+    pub segments: SmallVec<[Segment; 1]>,
+}
+
+impl From<Segment> for Batch {
+    fn from(segment: Segment) -> Self {
+        Self { segments: SmallVec::from_buf([segment]) }
+    }
+}
+
+impl FromIterator<Segment> for Batch {
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        Self { segments: segments.into_iter().collect() }
+    }
 }
 
 impl Batch {
@@ -127,11 +148,11 @@ impl Batch {
     /// If the bytes are malformed. The changes themselves are read later, against the heads of their logs.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let count = reader.bounded("segment count", (reader.remaining() / 18) as u64)?;
-        let mut segments = Vec::with_capacity(count.min(64) as usize);
+        let mut segments = SmallVec::with_capacity(count.min(64) as usize);
         for _ in 0..count {
             let replica = reader.replica("segment replica")?;
             let first_seq = reader.bounded("segment start", MAX_SEQ)?;
-            let frames = reader.bytes("segment changes")?.to_vec();
+            let frames = SmallVec::from_slice(reader.bytes("segment changes")?);
             if frames.is_empty() {
                 return Err(reader.error("segment changes", DecodeErrorKind::NotCanonical));
             }
@@ -158,12 +179,11 @@ mod tests {
 
     #[test]
     fn batches_round_trip_and_refuse_what_follows() {
-        let mut frames = Vec::new();
-        put_frame(&mut frames, &[1 << 4, 1]);
-        put_frame(&mut frames, &[0, 3]);
-        let segment = Segment { replica: ReplicaId::from(3), first_seq: 5, frames };
+        let mut segment = Segment::new(ReplicaId::from(3), 5);
+        segment.push(&[1 << 4, 1]);
+        segment.push(&[0, 3]);
         assert_eq!(segment.end(), Ok(9));
-        let batch = Batch { segments: vec![segment] };
+        let batch = Batch::from(segment);
         let mut bytes = batch.encode();
         assert_eq!(Batch::decode(&bytes), Ok(batch));
         bytes.push(0);

@@ -110,6 +110,7 @@ impl LogHead {
     ///
     /// # Errors
     /// If the header is malformed or does not fit the log; the head stays where it was.
+    #[inline]
     pub fn read(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let known = self.names.len();
         let header = self.read_fields(change).inspect_err(|_| self.names.truncate(known))?;
@@ -117,6 +118,7 @@ impl LogHead {
         Ok(header)
     }
 
+    #[inline]
     fn read_fields(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let mut reader = Reader::new(change);
         if change.len() > MAX_CHANGE_BYTES {
@@ -130,20 +132,12 @@ impl LogHead {
         }
         let hlc = self.read_time(&mut reader, flags & TIME_MASK)?;
         let deps = if flags & HAS_DEPS != 0 { self.read_deps(&mut reader)? } else { Vec::new() };
-        let message = if flags & HAS_MESSAGE != 0 {
-            let text = reader.str("commit message")?;
-            if text.len() > MAX_MESSAGE_BYTES {
-                let (got, max) = (text.len() as u64, MAX_MESSAGE_BYTES as u64);
-                return Err(reader.error("commit message", DecodeErrorKind::AboveLimit { got, max }));
-            }
-            Some(text.len() as u16)
-        } else {
-            None
-        };
+        let message = if flags & HAS_MESSAGE != 0 { Some(read_message(&mut reader)?) } else { None };
         let body = reader.offset() as u32;
         Ok(ChangeHeader { first_seq: self.end, ops, hlc, deps, message, body })
     }
 
+    #[inline]
     fn read_time(&self, reader: &mut Reader<'_>, mode: u8) -> Result<Hlc, DecodeError> {
         let at = reader.clone();
         let bad = |kind| at.error("time", kind);
@@ -170,6 +164,7 @@ impl LogHead {
     }
 
     /// The one mode in which `hlc` is written behind this head.
+    #[inline]
     fn time_mode(&self, hlc: Hlc) -> u8 {
         if self.end > 0 && self.hlc.next() == Some(hlc) {
             TIME_NEXT
@@ -180,6 +175,7 @@ impl LogHead {
         }
     }
 
+    #[inline(never)]
     fn read_deps(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Dep>, DecodeError> {
         let count = reader.bounded("dependency count", (reader.remaining() / 18) as u64)?;
         if count == 0 {
@@ -258,6 +254,18 @@ impl LogHead {
     }
 }
 
+/// Reads a commit message, and returns its length.
+#[inline(never)]
+fn read_message(reader: &mut Reader<'_>) -> Result<u16, DecodeError> {
+    let text = reader.str("commit message")?;
+    if text.len() > MAX_MESSAGE_BYTES {
+        let (got, max) = (text.len() as u64, MAX_MESSAGE_BYTES as u64);
+        return Err(reader.error("commit message", DecodeErrorKind::AboveLimit { got, max }));
+    }
+    Ok(text.len() as u16)
+}
+
+#[inline]
 fn read_start(reader: &mut Reader<'_>) -> Result<(u8, u64), DecodeError> {
     let flags = reader.u8("change flags")?;
     if flags & !KNOWN_FLAGS != 0 {
@@ -276,6 +284,13 @@ fn read_start(reader: &mut Reader<'_>) -> Result<(u8, u64), DecodeError> {
 /// The digest of `replica`'s log before its first change.
 pub fn chain_start(replica: ReplicaId) -> Digest {
     blake3::derive_key("selvedge 2026 log digest chain", replica.as_bytes())
+}
+
+/// The first half of a digest, which dependencies carry.
+pub(crate) fn half(digest: &Digest) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&digest[..16]);
+    out
 }
 
 /// The digest behind a change: BLAKE3 over the digest before it and its bytes.

@@ -14,6 +14,7 @@ mod walk;
 
 use super::Segment;
 use crate::codec::DecodeError;
+pub(crate) use digests::Chains;
 use join::Join;
 use pack::Packed;
 use split::Split;
@@ -34,6 +35,11 @@ pub fn encode(segments: &[Segment]) -> Vec<u8> {
 /// # Errors
 /// If the bytes are malformed. The changes themselves are read later, against the heads of their logs.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Segment>, DecodeError> {
+    decode_chained(bytes).map(|(segments, _)| segments)
+}
+
+/// The same, with the digests that were computed on the way.
+pub(crate) fn decode_chained(bytes: &[u8]) -> Result<(Vec<Segment>, Chains), DecodeError> {
     let (content, budget) = pack::open(bytes)?;
     Join::new(&Packed::read(&content, budget)?)?.segments()
 }

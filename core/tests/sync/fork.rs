@@ -33,7 +33,7 @@ fn told(net: &Net, peer: usize) -> Vec<ConnId> {
 /// All that a peer has of the one log.
 fn frames(net: &Net, peer: usize) -> Vec<Vec<u8>> {
     let logs: &Logs = &net.peers[peer].docs[&doc("d")];
-    logs.since(&VersionVector::new()).segments.into_iter().map(|segment| segment.frames).collect()
+    logs.since(&VersionVector::new()).segments.into_iter().map(|segment| segment.frames.into_vec()).collect()
 }
 
 /// Searches over the wire, as a driver does. Returns what was found, and the questions that it took.

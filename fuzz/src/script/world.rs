@@ -7,7 +7,7 @@
 mod past;
 
 use selvedge::doc::{Anchor, Position, Side};
-use selvedge::op::{Batch, Segment, put_frame};
+use selvedge::op::{Batch, Segment};
 use selvedge::{ContainerKind, Doc, EditError, Handle, ReplicaId, UndoManager, VersionVector};
 use serde_json::{Value as Json, json};
 
@@ -313,11 +313,10 @@ pub fn split(batch: &Batch) -> Vec<Batch> {
     for segment in &batch.segments {
         let mut first_seq = segment.first_seq;
         for change in segment.changes().map_while(Result::ok) {
-            let mut frames = Vec::new();
-            put_frame(&mut frames, change);
-            let single = Segment { replica: segment.replica, first_seq, frames };
+            let mut single = Segment::new(segment.replica, first_seq);
+            single.push(change);
             first_seq = single.end().unwrap_or(first_seq);
-            singles.push(Batch { segments: vec![single] });
+            singles.push(single.into());
         }
     }
     singles

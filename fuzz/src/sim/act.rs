@@ -334,7 +334,8 @@ impl World {
         let names = Message::Names(vec![*replica.as_bytes()]);
         let (log, first_seq) = (self.nodes[node].named, mine.first_seq);
         self.nodes[node].named += 1;
-        let bytes = wire::messages(&[names, Message::Changes { channel, log, first_seq, frames: mine.frames }]);
+        let bytes =
+            wire::messages(&[names, Message::Changes { channel, log, first_seq, frames: mine.frames.into_vec() }]);
         self.tally.add(Fault::UnaskedChange, 1);
         self.put(link, 0, Packet::Frame(bytes, Vec::new()));
     }

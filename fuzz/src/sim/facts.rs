@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use selvedge::clock::MAX_DRIFT_MS;
-use selvedge::op::{Batch, LogHead, Segment, put_frame};
+use selvedge::op::{Batch, LogHead, Segment};
 use selvedge::{DocName, ReplicaId, VersionVector};
 
 /// A change that somebody was told of.
@@ -55,8 +55,8 @@ impl Facts {
             let mut seq = segment.first_seq;
             for change in segment.changes() {
                 let change = change.map_err(|error| format!("a change that was applied is malformed: {error}"))?;
-                let mut alone = Segment { first_seq: seq, frames: Vec::new(), ..*segment };
-                put_frame(&mut alone.frames, change);
+                let mut alone = Segment::new(segment.replica, seq);
+                alone.push(change);
                 let end = alone.end().map_err(|error| error.to_string())?;
                 self.change(&log, seq, end, change)?;
                 if from_the_future && let Some(fact) = self.changes.get_mut(&(log.clone(), end)) {

@@ -185,7 +185,7 @@ impl Watch {
         if self.flow_control && *sent - *taken > MAX_UNTAKEN_BYTES {
             return Err(format!("{sent} bytes of {} are sent, of which {taken} were taken", channel.doc));
         }
-        let segment = Segment { replica, first_seq: first, frames: frames.to_vec() };
+        let segment = Segment { replica, first_seq: first, frames: frames.into() };
         let after = segment.end().map_err(|error| format!("changes of ours are malformed: {error}"))?;
         let known = channel.sent[end].entry(replica).or_default();
         if first < *known {

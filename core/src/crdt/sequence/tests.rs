@@ -111,6 +111,7 @@ fn who_types_backwards_beside_others_walks_over_nothing() {
     for (log, seq) in (0..2).flat_map(|log| (0..50).map(move |seq| (log, seq))) {
         let dot = Dot { log, seq };
         let (past, _) = graph.place(dot, &[]).expect("the graph has all of the history");
+        let past = past.clone();
         script.sequence.prepare(&past);
         if log == 1 && seq > 0 {
             let tree = &script.sequence.tree;
@@ -147,6 +148,7 @@ fn play(authors: u32, edits: impl Iterator<Item = (Dot, u32, bool)>) -> (Script,
     let (mut script, mut graph, mut lanes) = (Script::new(authors, 0), Graph::default(), 0);
     for (dot, pos, inserts) in edits {
         let (past, _) = graph.place(dot, &[]).expect("the graph has all of the history");
+        let past = past.clone();
         script.sequence.prepare(&past);
         if inserts {
             script.sequence.insert(dot, pos, 1, false, &script.logs).expect("a place");

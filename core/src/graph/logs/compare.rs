@@ -49,20 +49,19 @@ impl Logs {
 mod tests {
     use super::*;
     use crate::id::ReplicaId;
-    use crate::op::{Batch, Change, LogHead, Segment, put_frame};
+    use crate::op::{Change, LogHead, Segment};
 
     /// A log of changes with these bodies; each has two operations.
     fn logs(bodies: impl Iterator<Item = u64>) -> Logs {
-        let (mut head, mut frames) = (LogHead::default(), Vec::new());
+        let (mut head, mut segment) = (LogHead::default(), Segment::new(ReplicaId::from(7), 0));
         for (time, body) in (1u64..).zip(bodies) {
             let mut change = Vec::new();
             let hlc = crate::clock::Hlc::new(time, 0);
             head.write(&Change { hlc, deps: &[], message: None, ops: 2, body: &body.to_le_bytes() }, &mut change);
-            put_frame(&mut frames, &change);
+            segment.push(&change);
         }
         let mut logs = Logs::new();
-        let segment = Segment { replica: ReplicaId::from(7), first_seq: 0, frames };
-        logs.append(&Batch { segments: vec![segment] }).expect("well formed");
+        logs.append(&segment.into()).expect("well formed");
         logs
     }
 

@@ -179,7 +179,7 @@ mod tests {
                 head.write(&Change { hlc, deps: &[], message: None, ops: i % 3 + 1, body: &body }, &mut change);
                 put_frame(&mut frames, &change);
             }
-            Segment { replica: ReplicaId::from(*replica), first_seq: 0, frames }
+            Segment { replica: ReplicaId::from(*replica), first_seq: 0, frames: frames.into() }
         };
         let mut logs = Logs::new();
         let written = of.iter().filter(|(_, bodies)| !bodies.is_empty());

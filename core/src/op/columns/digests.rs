@@ -4,8 +4,8 @@
 
 use crate::codec::{DecodeError, DecodeErrorKind, Reader};
 use crate::id::ReplicaId;
-use crate::op::{Digest, LogHead, Segment, chain, chain_start};
-use crate::ordered::sort_by_key;
+use crate::op::{Digest, LogHead, Segment, chain, chain_start, half};
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// A dependency, taken out of its change.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl Chain {
         Ok(())
     }
 
-    fn half(&self) -> &[u8] {
-        &self.digest[..16]
+    fn half(&self) -> [u8; 16] {
+        half(&self.digest)
     }
 }
 
@@ -87,31 +87,60 @@ struct Log {
     chain: Chain,
     /// Whether somebody waits for it.
     busy: bool,
+    /// The ends that are named, and the first half of the digest at each.
+    named: Vec<(u32, [u8; 16])>,
     /// The next hole in its changes, in the order of holes.
     inner: usize,
     /// The next hole that names it, in the order of targets.
     outer: usize,
 }
 
-/// Computes the digests that were left out. Holes ascend by place.
+/// What was computed of a log that is there from its beginning.
+#[derive(Clone, Debug)]
+pub(crate) struct Chained {
+    /// The first half of the digest at every end that is named; ascending.
+    named: Vec<(u32, [u8; 16])>,
+    /// The last of those ends, and the whole digest there.
+    pub(crate) end: u64,
+    pub(crate) digest: Digest,
+}
+
+impl Chained {
+    /// The first half of the digest at an end, if that was computed.
+    pub(crate) fn at(&self, end: u64) -> Option<[u8; 16]> {
+        let at = self.named.binary_search_by_key(&end, |(end, _)| u64::from(*end)).ok()?;
+        Some(self.named[at].1)
+    }
+}
+
+/// What was computed, by log.
+pub(crate) type Chains = OrdMap<ReplicaId, Chained>;
+
+/// Computes the digests that were left out. Holes ascend by place. Returns what it computed, so that nobody has to
+/// compute it again in order to compare it.
 ///
 /// # Errors
 /// If a hole names no end of a change, or what depends on itself.
-pub(super) fn fill(segments: &mut [Segment], holes: &[Hole]) -> Result<(), DecodeError> {
+pub(super) fn fill(segments: &mut [Segment], holes: &[Hole]) -> Result<Chains, DecodeError> {
     if holes.is_empty() {
-        return Ok(());
+        return Ok(Chains::new());
     }
     let mut by_target: Vec<&Hole> = holes.iter().collect();
     sort_by_key(&mut by_target, |hole| (hole.target, hole.end));
     let log = |(index, segment): (usize, &Segment)| Log {
         chain: Chain::new(segment.replica),
         busy: false,
+        named: Vec::new(),
         inner: holes.partition_point(|hole| (hole.source as usize) < index),
         outer: by_target.partition_point(|hole| (hole.target as usize) < index),
     };
     let logs = segments.iter().enumerate().map(log).collect();
     let mut fill = Fill { segments, holes, by_target: &by_target, logs };
-    by_target.iter().try_for_each(|hole| fill.reach(hole))
+    by_target.iter().try_for_each(|hole| fill.reach(hole))?;
+    let chained =
+        fill.logs.into_iter().map(|Log { named, chain: Chain { end, digest, .. }, .. }| Chained { named, end, digest });
+    let chains = segments.iter().map(|segment| segment.replica).zip(chained);
+    Ok(chains.filter(|(_, chained)| !chained.named.is_empty()).collect())
 }
 
 struct Fill<'a> {
@@ -161,8 +190,11 @@ impl Fill<'_> {
             if u64::from(hole.end) < log.chain.end {
                 return Err(bad(hole, "it names no end of a change"));
             }
+            if log.named.last().is_none_or(|(end, _)| *end != hole.end) {
+                log.named.push((hole.end, log.chain.half()));
+            }
             let at = hole.at as usize;
-            self.segments[hole.source as usize].frames[at..at + 16].copy_from_slice(log.chain.half());
+            self.segments[hole.source as usize].frames[at..at + 16].copy_from_slice(&log.chain.half());
             log.outer += 1;
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Always holds: a segment never grows beyond the length that was announced for it. Not here: the other direction
 //! (`split`), and what is checked before anything is allocated (`pack`).
 
-use super::digests::{Hole, fill};
+use super::digests::{Chains, Hole, fill};
 use super::pack::{Packed, Place};
 use super::split::targets;
 use super::store::{Bytes, Number, View};
@@ -60,17 +60,17 @@ impl<'a> Join<'a> {
         })
     }
 
-    /// All segments.
-    pub(super) fn segments(mut self) -> Result<Vec<Segment>, DecodeError> {
+    /// All segments, and the digests that were computed for them.
+    pub(super) fn segments(mut self) -> Result<(Vec<Segment>, Chains), DecodeError> {
         let mut segments = Vec::with_capacity(self.places.len());
         for place in self.places {
             let frames = self.frames(place)?;
-            segments.push(Segment { replica: place.replica, first_seq: place.first_seq, frames });
+            segments.push(Segment { replica: place.replica, first_seq: place.first_seq, frames: frames.into() });
             self.segment += 1;
         }
         self.view.end()?;
-        fill(&mut segments, &self.holes)?;
-        Ok(segments)
+        let chains = fill(&mut segments, &self.holes)?;
+        Ok((segments, chains))
     }
 
     fn frames(&mut self, place: &Place) -> Result<Vec<u8>, DecodeError> {

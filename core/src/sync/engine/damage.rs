@@ -51,7 +51,7 @@ impl Engine {
     ) -> bool {
         let damaged = self.rooms.get(doc).is_some_and(|room| room.damage.is_some());
         if damaged {
-            let batch = Batch { segments: vec![Segment { replica, first_seq, frames: frames.to_vec() }] };
+            let batch = Batch::from(Segment { replica, first_seq, frames: frames.into() });
             self.effects.push_back(Effect::Salvaged { conn: id, doc: doc.clone(), batch });
         }
         damaged

@@ -191,7 +191,7 @@ pub(crate) fn to_batch<'a>(pieces: impl IntoIterator<Item = &'a Arc<Piece>>) -> 
     for piece in pieces {
         let (end, segments) = logs.entry(piece.replica).or_insert_with(|| (piece.first, Vec::new()));
         if segments.is_empty() || *end != piece.first {
-            segments.push(Segment { replica: piece.replica, first_seq: piece.first, frames: Vec::new() });
+            segments.push(Segment::new(piece.replica, piece.first));
         }
         if let Some(segment) = segments.last_mut() {
             segment.frames.extend_from_slice(&piece.frames);
@@ -223,7 +223,7 @@ mod tests {
 
     fn ends(chunks: &[Chunk]) -> Vec<(u64, u64)> {
         let end = |chunk: &Chunk| {
-            Segment { replica: chunk.replica, first_seq: chunk.first, frames: chunk.frames.clone() }.end()
+            Segment { replica: chunk.replica, first_seq: chunk.first, frames: chunk.frames.clone().into() }.end()
         };
         chunks.iter().map(|chunk| (chunk.first, end(chunk).expect("whole frames"))).collect()
     }
@@ -250,9 +250,9 @@ mod tests {
     fn a_load_is_cut_to_what_is_asked_for() {
         let replica = ReplicaId::from(REPLICA);
         let body: Vec<u8> = (0..30_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let segment = |replica, count| Segment { replica, first_seq: 0, frames: piece(0, count, &body).frames };
+        let segment = |replica, count| Segment { replica, first_seq: 0, frames: piece(0, count, &body).frames.into() };
         let other = ReplicaId::from(9);
-        let batch = Batch { segments: vec![segment(replica, 10), segment(other, 20)] };
+        let batch = Batch::from_iter([segment(replica, 10), segment(other, 20)]);
         let known = [(replica, 4)].into_iter().collect();
         let limit = [(replica, 20), (other, 38)].into_iter().collect();
         let pieces = cut(batch, &[], &known, &limit).expect("whole frames");

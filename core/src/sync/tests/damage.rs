@@ -52,7 +52,7 @@ fn what_helpers_send_goes_to_the_driver_and_moves_nothing() {
     let frames = changes(&mut LogHead::default(), &[b"a", b"b", b"c"], &[]);
     hand.say(&[Message::Changes { channel: 0, log, first_seq: 0, frames: Blob(&frames) }]);
     let fetched =
-        |effect: &&Effect| matches!(effect, Effect::Salvaged { batch, .. } if batch.segments[0].frames == frames);
+        |effect: &&Effect| matches!(effect, Effect::Salvaged { batch, .. } if batch.segments[0].frames[..] == frames);
     assert_eq!(hand.effects.iter().filter(fetched).count(), 1);
     assert!(hand.applied() == 0 && !hand.effects.iter().any(|effect| matches!(effect, Effect::Persist { .. })));
     assert_eq!(hand.heard_count("Ack"), 0, "nothing is acknowledged");

@@ -131,8 +131,12 @@ fn a_change_waits_for_what_it_depends_on() {
         Effect::Applied { batch, .. } => Some(batch.clone()),
         _ => None,
     });
-    let segment = |replica: u128, frames| Segment { replica: ReplicaId::from(replica), first_seq: 0, frames };
-    assert_eq!(batch, Some(Batch { segments: vec![segment(5, second), segment(9, first)] }));
+    let segment = |replica: u128, frames: Vec<u8>| Segment {
+        replica: ReplicaId::from(replica),
+        first_seq: 0,
+        frames: frames.into(),
+    };
+    assert_eq!(batch, Some(Batch::from_iter([segment(5, second), segment(9, first)])));
 }
 
 /// What is held back ends at a gap, and the gap is asked for.

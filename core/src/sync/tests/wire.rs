@@ -47,7 +47,7 @@ fn a_large_delta_is_cut_and_arrives_whole() {
     let bodies: Vec<&[u8]> = (0..60).map(|_| body.as_slice()).collect();
     let frames = changes(&mut head, &bodies, &[]);
     let replica = ReplicaId::from(9);
-    let batch = Batch { segments: vec![Segment { replica, first_seq: 0, frames: frames.clone() }] };
+    let batch = Batch::from(Segment { replica, first_seq: 0, frames: frames.clone().into() });
 
     let mut config = Config::client();
     config.limits.max_message_bytes = FRAME_BYTES;
