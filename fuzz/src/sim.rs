@@ -10,6 +10,7 @@ mod copies;
 mod disk;
 mod drive;
 mod facts;
+mod heal;
 mod link;
 mod net;
 mod node;

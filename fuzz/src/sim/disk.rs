@@ -86,6 +86,25 @@ impl Disk {
         self.medium.borrow().ends.get(doc).cloned().unwrap_or_default()
     }
 
+    /// A document begins anew with one record, durably, and somebody else writes it.
+    pub(super) fn replace(&self, doc: &DocName, batch: &Batch, replica: ReplicaId) {
+        let (mut found, _) = self.walk();
+        found.insert(doc.clone(), vec![batch.encode()]);
+        {
+            let mut medium = self.medium.borrow_mut();
+            medium.journal.clear();
+            medium.counts = Some(BTreeMap::new());
+            medium.leases.insert(doc.clone(), replica);
+            medium.ends.insert(doc.clone(), batch.ends().unwrap_or_default());
+        }
+        for (doc, records) in found {
+            let append = |bytes| Append { doc: doc.clone(), bytes, checkpoints: Vec::new() };
+            self.write(&records.into_iter().map(append).collect::<Vec<_>>());
+        }
+        let mut medium = self.medium.borrow_mut();
+        medium.synced = medium.journal.len();
+    }
+
     /// Writes records without a sync.
     pub(super) fn write(&self, records: &[Append]) {
         let counts = self.medium.borrow_mut().counts.take();

@@ -154,7 +154,12 @@ impl World {
                 let answer = copy.and_then(|copy| copy.answer_search(&question));
                 self.input(node, Input::SearchAnswer { conn, answer });
             }
-            Effect::Forked { .. } | Effect::SearchAnswered { .. } => {}
+            Effect::Forked { conn, doc } => self.forked(node, conn, doc),
+            Effect::SearchAnswered { conn, doc, answer } => {
+                if answer.is_some() {
+                    self.go_on_searching(node, conn, doc, answer.as_deref());
+                }
+            }
             Effect::Acked { .. } | Effect::Presence { .. } | Effect::Refused { .. } => {}
             Effect::Asked { conn, .. } => self.input(node, Input::Answer { conn, answer: None }),
             Effect::Answered { .. } | Effect::News { .. } | Effect::Fetched { .. } => {

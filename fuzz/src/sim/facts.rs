@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) relayed: BTreeMap<DocName, VersionVector>,
     /// What an application was told to be durable at the relay.
     pub(super) promised: BTreeMap<DocName, VersionVector>,
+    /// What went on under an alias.
+    pub(super) healed: BTreeMap<DocName, VersionVector>,
     /// The relay lost what it had promised.
     pub(super) relay_went_back: bool,
     /// Operations that everybody may know of.

@@ -10,6 +10,7 @@ use selvedge::{DocName, ReplicaId};
 
 use super::copies::Copy;
 use super::disk::Disk;
+use super::heal::Searches;
 use super::scenario::Point;
 
 /// Bounds on what is on its way, small as the documents are.
@@ -54,6 +55,7 @@ pub(super) struct Process {
     pub(super) busy: usize,
     /// What the disk has done and the engine was not told.
     pub(super) answers: Vec<Input>,
+    pub(super) searches: Searches,
 }
 
 /// A place to which a device keeps a connection.
@@ -86,6 +88,8 @@ pub(super) struct Node {
     pub(super) suspect: bool,
     /// Why peers refused its documents.
     pub(super) forked: BTreeSet<DocName>,
+    /// Documents whose fork it cannot heal: a newer version has written in its branch.
+    pub(super) incurable: BTreeSet<DocName>,
     /// Frames that it sent lately (liars use them again).
     pub(super) said: VecDeque<Vec<u8>>,
     /// How many replicas it has named over its connection, and the last channel that it opened (liars use it).
@@ -110,6 +114,7 @@ impl Node {
             backup: None,
             suspect: false,
             forked: BTreeSet::new(),
+            incurable: BTreeSet::new(),
             said: VecDeque::new(),
             named: 0,
             channel: None,
@@ -137,6 +142,7 @@ impl Process {
             jobs: VecDeque::new(),
             busy: 0,
             answers: Vec::new(),
+            searches: Searches::new(),
         }
     }
 }

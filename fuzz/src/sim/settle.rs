@@ -92,8 +92,10 @@ impl World {
         let honest = self.all(Kind::is_honest).into_iter();
         let mut members = Vec::new();
         for node in honest {
-            let refused = self.nodes[node].forked.contains(doc);
-            if !refused || !(self.nodes[node].suspect || self.has_other_branch(node, doc)) {
+            let device = &self.nodes[node];
+            let heals = device.kind == Kind::Client && !device.incurable.contains(doc);
+            let refused = device.forked.contains(doc) && !heals;
+            if !refused || !(device.suspect || self.has_other_branch(node, doc)) {
                 members.push(node);
             }
         }
@@ -168,6 +170,10 @@ impl World {
             if rich != shown {
                 return Err(format!("{OTHERWISE}: {doc} on device {node} is {rich}, not {shown}"));
             }
+        }
+        let healed = self.facts.healed.get(doc).cloned().unwrap_or_default();
+        if !self.facts.relay_went_back && !version.includes(&healed) {
+            return Err(format!("what was healed is gone: {doc} up to {healed:?}, and is {version:?} now"));
         }
         let promised = self.facts.promised.get(doc).cloned().unwrap_or_default();
         let kept = |(replica, end): (_, u64)| version.end(replica) >= end || self.facts.twice.contains(&replica);

@@ -81,6 +81,8 @@ pub enum Fault {
     ReadOnly,
     /// The application closes a document, and opens it again later.
     DocumentClosed,
+    /// A device's branch of a fork went on under an alias: what becomes of copied devices and restored disks.
+    HealedFork,
 }
 
 impl Fault {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use selvedge::DocName;
 use selvedge::sync::Input;
+use selvedge::{DocName, OpId};
 
 use super::disk::Disk;
 use super::facts::Facts;
@@ -69,6 +69,13 @@ pub(super) enum Due {
         node: usize,
         epoch: u64,
         doc: DocName,
+    },
+    /// A device has found out where its history differs from the relay's.
+    Heal {
+        node: usize,
+        epoch: u64,
+        doc: DocName,
+        forks: Vec<OpId>,
     },
     /// A device dials whatever it is not connected to.
     Redial {
@@ -264,7 +271,10 @@ impl World {
                 self.open(node, doc);
                 self.drain(node);
             }
-            Due::Disk { .. } | Due::Answers { .. } | Due::Open { .. } => {}
+            Due::Heal { node, epoch, doc, forks } if self.nodes[node].epoch == epoch => {
+                self.heal_branches(node, doc, forks);
+            }
+            Due::Disk { .. } | Due::Answers { .. } | Due::Open { .. } | Due::Heal { .. } => {}
             Due::Start { node } => self.start(node),
             Due::Repair { node } => self.nodes[node].disk.set_health(super::disk::Health::Works),
             Due::Writable { node } => self.set_read_only(node, false),
