@@ -40,6 +40,8 @@ pub use rope::Metric;
 pub(crate) use rope::{Extent, Rope};
 pub use sequence::Side;
 pub(crate) use sequence::{Bound, Sequence};
+#[cfg(test)]
+pub(crate) use state::changed;
 pub(crate) use state::{Column, MAX_DEPTH, StateReader, StateWriter, Unpacked, is_base};
 pub(crate) use stretches::Stretches;
 pub(crate) use text::TextState;

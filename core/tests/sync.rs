@@ -16,6 +16,8 @@ mod links;
 mod net;
 #[path = "sync/presence.rs"]
 mod presence;
+#[path = "sync/shallow.rs"]
+mod shallow;
 #[path = "sync/status.rs"]
 mod status;
 

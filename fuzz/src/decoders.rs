@@ -32,7 +32,7 @@ pub struct Decoder {
 }
 
 /// All of them.
-pub const DECODERS: [Decoder; 11] = [
+pub const DECODERS: [Decoder; 12] = [
     Decoder { name: "change", seeds: changes, mend: as_it_is, read: |bytes| read_change(bytes), use_it: use_change },
     Decoder { name: "batch", seeds: batches, mend: as_it_is, read: |b| Batch::decode(b).is_ok(), use_it: use_batch },
     Decoder {
@@ -55,6 +55,13 @@ pub const DECODERS: [Decoder; 11] = [
         mend: |bytes| fix_checksum(bytes),
         read: read_document,
         use_it: use_document,
+    },
+    Decoder {
+        name: "shallow",
+        seeds: shallow_saves,
+        mend: |bytes| fix_checksum(bytes),
+        read: read_document,
+        use_it: use_shallow,
     },
     Decoder {
         name: "anchor",
@@ -224,6 +231,25 @@ fn read_document(bytes: &[u8]) -> bool {
 fn use_document(bytes: &[u8]) -> Result<(), String> {
     let Ok(mut doc) = Doc::load(ReplicaId::from(7), bytes) else { return Ok(()) };
     if doc.verify() == Ok(true) { exercise(&mut doc) } else { Ok(()) }
+}
+
+/// A base alone, and one with changes behind it.
+fn shallow_saves() -> Vec<Vec<u8>> {
+    let [mut doc, _] = sample();
+    let before = doc.version();
+    let _ = exercise(&mut doc);
+    let now = doc.version();
+    [before, now].iter().filter_map(|version| doc.save_shallow(version).ok()).collect()
+}
+
+/// Nobody can verify a base: whatever it says, the document can be used.
+fn use_shallow(bytes: &[u8]) -> Result<(), String> {
+    let Ok(mut doc) = Doc::load(ReplicaId::from(7), bytes) else { return Ok(()) };
+    if doc.base_version().is_empty() {
+        return use_document(bytes);
+    }
+    exercise(&mut doc)?;
+    import(&mut doc, &WHOLE)
 }
 
 fn anchors() -> Vec<Vec<u8>> {

@@ -11,6 +11,8 @@ mod streams;
 
 use smallvec::SmallVec;
 
+#[cfg(test)]
+pub(crate) use self::streams::changed;
 pub(crate) use self::streams::{Column, Unpacked, is_base};
 use self::streams::{Columns, Streams};
 use super::containers::{Containers, Content, Handle, Place, Spot};

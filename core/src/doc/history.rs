@@ -133,7 +133,8 @@ impl Doc {
         let _ = self.whole();
         let log = self.logs.find(id.replica)?;
         let mut changes = self.logs.replay(log).flatten();
-        let change = changes.find(|change| id.seq < change.header.end())?;
+        let change =
+            changes.find(|change| id.seq < change.header.end()).filter(|change| id.seq >= change.header.first_seq)?;
         Some(self.describe(&change))
     }
 

@@ -4,6 +4,9 @@
 //! there what it means anywhere; what has not is refused by name, and so is what asks for the history before. The digests
 //! of the logs go on from those at the base: equal documents have equal ones, shallow or not. Not here: bytes (`state`).
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::file::{FileKind, StateBytes, begin_with, put_changes};

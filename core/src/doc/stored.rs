@@ -163,14 +163,16 @@ impl Doc {
         self.stored.as_ref().is_some_and(|stored| stored.provisional)
     }
 
-    /// Replays the history that a state was opened with and was not needed so far. Returns whether the two agree; if they
-    /// do not, the document is what the history says. O(history), once.
+    /// Replays the history that a state was opened with and that was not replayed so far. Returns whether the two agree; if
+    /// they do not, the document is what the history says. There is none behind the base of a shallow save: who opens one
+    /// believes in it. O(history), once.
     ///
     /// # Errors
     /// If the history is malformed, or is not the one that the state is about: drop the document then.
     pub fn verify(&mut self) -> Result<bool, DecodeError> {
         self.commit(None);
-        if self.stored.as_ref().is_none_or(|stored| !stored.left && !stored.provisional) {
+        // The history may have been read for something else, and the state still be what the file says.
+        if !self.from_state {
             return Ok(true);
         }
         let claimed = self.write_state(false);

@@ -11,11 +11,36 @@ use crate::graph::Dot;
 use crate::op::Value;
 
 /// An element with the one value that it was inserted with.
-const USUAL: u64 = 0;
+const NEW: u64 = 0;
 /// A slot that a move opened.
 const MOVED: u64 = 1;
 /// An element with other values.
 const OTHER: u64 = 2;
+
+/// What comes next if an author goes on: an element that nobody has touched since, one deeper than the one before, and as
+/// much later as that was later than the one before it.
+#[derive(Default)]
+struct Expected {
+    depth: u64,
+    last: u64,
+    step: u64,
+}
+
+impl Expected {
+    /// The depth that differs so much from what is expected, and expects the next one.
+    fn depth(&mut self, difference: u64) -> u64 {
+        let depth = self.depth.wrapping_add(difference);
+        self.depth = depth.wrapping_add(1);
+        depth
+    }
+
+    /// The same for a time.
+    fn time(&mut self, difference: u64) -> u64 {
+        self.step = self.step.wrapping_add(difference);
+        self.last = self.last.wrapping_add(self.step);
+        self.last
+    }
+}
 
 /// A slot that a move opened, its element, and the depth of the move.
 type Move = (Dot, Dot, u64);
@@ -24,31 +49,39 @@ impl ListState {
     pub(crate) fn write_state(&self, out: &mut StateWriter<'_>) {
         let runs: Vec<SettledRun> = self.sequence.settled_runs().collect();
         out.runs(&runs, true);
-        let (mut depth, mut time) = (0, 0);
+        let (mut expected, mut gap) = (Expected::default(), 0);
         let none = MultiValue::default();
         for slot in out.in_order(&runs).iter().flat_map(SettledRun::dots) {
-            let element = self.elements.get(&slot);
+            let (element, moved) = (self.elements.get(&slot), self.moved.get(&slot));
+            // A deleted element keeps its values: a move can bring it back.
             let value = element.map_or(&none, |element| &element.value);
-            let (kind, lamport) = match self.moved.get(&slot) {
-                Some(element) => (MOVED, self.slot_of(*element, slot).map_or(0, |slot| slot.lamport)),
-                None => {
-                    (if value.inserted_by(slot).is_some() { USUAL } else { OTHER }, element.map_or(0, |e| e.lamport))
-                }
+            let new = value.inserted_by(slot);
+            let lamport = match moved {
+                Some(element) => self.slot_of(*element, slot).map_or(0, |slot| slot.lamport),
+                None => element.map_or(0, |element| element.lamport),
             };
-            out.streams.put(Column::ElementKind, kind);
-            out.streams.put(Column::ElementDepth, zigzag(lamport.wrapping_sub(depth)));
-            depth = lamport.wrapping_add(1);
-            match (self.moved.get(&slot), value.inserted_by(slot)) {
-                (Some(element), _) => out.dot(*element),
-                (None, Some((hlc, value))) => {
-                    out.streams.put(Column::ElementTime, zigzag(hlc.to_bits().wrapping_sub(time)));
-                    time = hlc.to_bits();
-                    value.write(out.streams.values());
+            let depth = lamport.wrapping_sub(expected.depth);
+            expected.depth(depth);
+            let time = new.map_or(0, |(hlc, _)| hlc.to_bits().wrapping_sub(expected.last).wrapping_sub(expected.step));
+            if let Some((_, value)) = new {
+                expected.time(time);
+                value.write(out.streams.values());
+                if (depth, time) == (0, 0) {
+                    gap += 1;
+                    continue;
                 }
-                // A deleted element keeps its values: a move can bring it back.
-                (None, None) => value.write_state(out),
+            }
+            out.streams.put(Column::ElementGap, std::mem::take(&mut gap));
+            let kind = if moved.is_some() { MOVED } else { OTHER };
+            out.streams.put(Column::ElementKind, if new.is_some() { NEW } else { kind });
+            out.streams.put(Column::ElementDepth, zigzag(depth));
+            match moved {
+                Some(element) => out.dot(*element),
+                None if new.is_some() => out.streams.put(Column::ElementTime, zigzag(time)),
+                None => value.write_state(out),
             }
         }
+        out.streams.put(Column::ElementGap, gap);
     }
 
     fn slot_of(&self, element: Dot, slot: Dot) -> Option<&Slot> {
@@ -60,27 +93,32 @@ impl ListState {
             return self.read_old_state(from);
         }
         let runs = from.runs(true)?;
-        let (mut depth, mut time, mut moves) = (0u64, 0u64, Vec::new());
+        let (mut expected, mut moves) = (Expected::default(), Vec::new());
+        let mut gap = from.columns.number(Column::ElementGap)?;
         for slot in from.in_order(&runs).iter().flat_map(SettledRun::dots) {
-            let kind = from.columns.number(Column::ElementKind)?;
-            let lamport = depth.wrapping_add(unzigzag(from.columns.number(Column::ElementDepth)?));
-            let lamport = from.checked_depth(lamport)?;
-            depth = lamport + 1;
+            let (kind, depth) = match gap {
+                0 => (from.columns.number(Column::ElementKind)?, unzigzag(from.columns.number(Column::ElementDepth)?)),
+                _ => (NEW, 0),
+            };
+            let lamport = from.checked_depth(expected.depth(depth))?;
             let mut value = MultiValue::default();
             match kind {
-                MOVED => {
-                    moves.push((slot, from.dot("moved element")?, lamport));
-                    continue;
-                }
-                USUAL => {
-                    time = time.wrapping_add(unzigzag(from.columns.number(Column::ElementTime)?));
+                MOVED => moves.push((slot, from.dot("moved element")?, lamport)),
+                NEW => {
+                    let late = if gap == 0 { unzigzag(from.columns.number(Column::ElementTime)?) } else { 0 };
                     let content = Value::read(&mut from.columns.values)?;
-                    value = MultiValue::inserted(slot, time, from.replica(slot.log), content);
+                    value = MultiValue::inserted(slot, expected.time(late), from.replica(slot.log), content);
                 }
                 OTHER => value.read_state(from)?,
                 kind => return Err(from.columns.error(Column::ElementKind, DecodeErrorKind::UnknownTag(kind))),
             }
-            self.elements.insert(slot, Element { value, slots: Vec::new(), lamport });
+            if kind != MOVED {
+                self.elements.insert(slot, Element { value, slots: Vec::new(), lamport });
+            }
+            gap = if gap == 0 { from.columns.number(Column::ElementGap)? } else { gap - 1 };
+        }
+        if gap > 0 {
+            return from.fail("expected elements", "there are more than the list has");
         }
         if moves.iter().any(|(_, element, _)| !self.elements.contains_key(element)) {
             return from.fail("moved element", "the list has no such element");

@@ -12,15 +12,19 @@ impl StateWriter<'_> {
     /// The runs of a sequence; `hides` tells whether it may keep elements out of the view that are not deleted.
     pub(crate) fn runs(&mut self, runs: &[SettledRun], hides: bool) {
         self.count(runs.len());
-        for run in runs {
-            let rank = self.rank(run.dot.log);
-            let end = &mut self.ends[rank as usize];
-            let difference = i64::from(run.dot.seq) - i64::from(*end);
-            *end = run.dot.seq + run.len;
+        for by_author in runs.chunk_by(|a, b| a.dot.log == b.dot.log) {
+            let rank = self.rank(by_author[0].dot.log);
             self.streams.put(Column::RunAuthor, u64::from(rank));
-            self.streams.put(Column::RunStart, zigzag(difference as u64));
-            let fate = if hides { u64::from(run.hidden) << 1 | u64::from(run.deleted) } else { u64::from(run.deleted) };
-            self.streams.put(Column::RunLength, u64::from(run.len - 1) << (1 + u32::from(hides)) | fate);
+            self.streams.put(Column::RunAuthor, by_author.len() as u64 - 1);
+            for run in by_author {
+                let end = &mut self.ends[rank as usize];
+                let difference = i64::from(run.dot.seq) - i64::from(*end);
+                *end = run.dot.seq + run.len;
+                self.streams.put(Column::RunStart, zigzag(difference as u64));
+                let hidden = if hides { u64::from(run.hidden) << 1 } else { 0 };
+                let len = u64::from(run.len - 1) << (1 + u32::from(hides));
+                self.streams.put(Column::RunLength, len | hidden | u64::from(run.deleted));
+            }
         }
     }
 
@@ -39,10 +43,21 @@ impl StateReader<'_> {
         let count = self.reader.bounded("run count", left)?;
         let mut runs = Vec::with_capacity(count as usize);
         let mut total = 0u64;
-        for _ in 0..count {
-            let run = self.run(hides)?;
-            total += u64::from(run.len);
-            runs.push(run);
+        while runs.len() < count as usize {
+            let rank = self.columns.number(Column::RunAuthor)?;
+            let unknown =
+                || self.columns.error(Column::RunAuthor, DecodeErrorKind::Inconsistent("there is no such log"));
+            let rank = usize::try_from(rank).ok().filter(|rank| *rank < self.logs.len()).ok_or_else(unknown)?;
+            let more = self.columns.number(Column::RunAuthor)?;
+            if more >= count - runs.len() as u64 {
+                let why = DecodeErrorKind::Inconsistent("there are not as many runs");
+                return Err(self.columns.error(Column::RunAuthor, why));
+            }
+            for _ in 0..=more {
+                let run = self.run(rank, hides)?;
+                total += u64::from(run.len);
+                runs.push(run);
+            }
         }
         let mut sorted: Vec<(Dot, u32)> = runs.iter().map(|run| (run.dot, run.len)).collect();
         sort_by_key(&mut sorted, |(dot, _)| *dot);
@@ -66,11 +81,8 @@ impl StateReader<'_> {
         if depth <= MAX_DEPTH { Ok(depth) } else { Err(self.columns.error(Column::ElementDepth, above)) }
     }
 
-    fn run(&mut self, hides: bool) -> Result<SettledRun, DecodeError> {
-        let rank = self.columns.number(Column::RunAuthor)?;
-        let log = usize::try_from(rank).ok().and_then(|rank| Some((rank, *self.logs.get(rank)?)));
-        let unknown = || self.columns.error(Column::RunAuthor, DecodeErrorKind::Inconsistent("there is no such log"));
-        let (rank, (log, end)) = log.ok_or_else(unknown)?;
+    fn run(&mut self, rank: usize, hides: bool) -> Result<SettledRun, DecodeError> {
+        let (log, end) = self.logs[rank];
         let outside = DecodeErrorKind::Inconsistent("it is not in its log");
         let difference = unzigzag(self.columns.number(Column::RunStart)?) as i64;
         let seq = i64::from(self.ends[rank]).checked_add(difference).filter(|seq| (0..end as i64).contains(seq));

@@ -1,31 +1,34 @@
 //! The streams of a state: columns of numbers, values, texts, and the rest, each deflated if that helps.
 //!
 //! What is alike lies together: the runs of all sequences, what the elements of all lists have in common. Always holds: a
-//! stream inflates at most twelvefold, and its length is checked before anything is allocated; reading past the end of a
+//! stream inflates at most twelvefold (zeros make up for what is missing), which is checked before anything is allocated; reading past the end of a
 //! column is an error that names it. Not here: what the numbers mean (`runs`, `list`).
 
 use std::borrow::Cow;
 
 use crate::codec::{
-    DecodeError, DecodeErrorKind, Effort, MAX_INFLATION, Reader, deflate, inflate, join_number, put_number, put_u64,
-    tail_len,
+    DecodeError, DecodeErrorKind, Effort, MAX_INFLATION, Reader, deflate, inflate, join_number, put_bytes, put_number,
+    put_u64, tail_len,
 };
 
 /// Columns of numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
-    /// Of runs: the rank of the author; the difference to the end of that author's run before, zigzag; the length less one
-    /// and the fate.
+    /// Of runs: the rank of an author, and how many more runs in a row are by that author; the difference to the end of
+    /// that author's run before, zigzag; the length less one and the fate.
     RunAuthor,
     RunStart,
     RunLength,
-    /// Of list elements: what they are; the differences of depth and time to the element before, zigzag.
+    /// Of list elements: how many as expected come before the next other one. Of that one: what it is, and the differences
+    /// of depth and time to what is expected, zigzag.
+    ElementGap,
     ElementKind,
     ElementDepth,
     ElementTime,
 }
 
-const COLUMNS: [&str; 6] = ["run author", "run", "run length", "element kind", "element depth", "element time"];
+const COLUMNS: [&str; 7] =
+    ["run author", "run", "run length", "expected elements", "element kind", "element depth", "element time"];
 
 const VALUES: usize = 2 * COLUMNS.len();
 const REST: usize = VALUES + 1;
@@ -68,15 +71,17 @@ impl Streams {
         (self.all[REST], self.all[TEXT]) = (rest, text.into_bytes());
         let mut out = vec![u8::from(is_base)];
         for stream in &self.all {
-            let packed = (stream.len() >= TINY).then(|| deflate(stream, Effort::Disk));
-            let fits =
-                |packed: &Vec<u8>| packed.len() + 2 < stream.len() && packed.len() * MAX_INFLATION >= stream.len();
-            let packed = packed.filter(fits);
-            put_u64(&mut out, (stream.len() as u64) << 1 | u64::from(packed.is_some()));
-            if let Some(packed) = &packed {
-                put_u64(&mut out, packed.len() as u64);
+            let packed = if stream.len() >= TINY { deflate(stream, Effort::Disk) } else { Vec::new() };
+            let padding = stream.len().div_ceil(MAX_INFLATION).saturating_sub(packed.len());
+            let is_packed = stream.len() >= TINY && packed.len() + padding < stream.len();
+            put_u64(&mut out, (stream.len() as u64) << 1 | u64::from(is_packed));
+            if is_packed {
+                put_u64(&mut out, padding as u64);
+                out.resize(out.len() + padding, 0);
+                put_bytes(&mut out, &packed);
+            } else {
+                out.extend_from_slice(stream);
             }
-            out.extend_from_slice(packed.as_ref().unwrap_or(stream));
         }
         out
     }
@@ -106,9 +111,14 @@ impl<'a> Unpacked<'a> {
                 *stream = Cow::Borrowed(reader.take(name(index), raw)?);
                 continue;
             }
+            let padding = reader.u64("padding")?;
+            let padding = reader.take("padding", usize::try_from(padding).unwrap_or(usize::MAX))?;
+            if padding.iter().any(|byte| *byte != 0) {
+                return Err(reader.error("padding", DecodeErrorKind::NotCanonical));
+            }
             let at = reader.clone();
             let packed = reader.bytes(name(index))?;
-            let max = packed.len() * MAX_INFLATION;
+            let max = (padding.len() + packed.len()) * MAX_INFLATION;
             if raw > max {
                 let (got, max) = (raw as u64, max as u64);
                 return Err(at.error(name(index), DecodeErrorKind::AboveLimit { got, max }));
@@ -175,4 +185,14 @@ impl Columns<'_> {
         self.streams.iter().enumerate().try_for_each(|(stream, left)| left.end(name(stream)))?;
         self.values.end(name(VALUES))
     }
+}
+
+/// The state with its streams, inflated, changed by `change`.
+#[cfg(test)]
+pub(crate) fn changed(state: &[u8], change: impl FnOnce(&mut [Vec<u8>])) -> Vec<u8> {
+    let unpacked = Unpacked::read(state).expect("a state");
+    let mut streams = Streams { all: unpacked.all.map(Cow::into_owned) };
+    change(&mut streams.all);
+    let (rest, text) = (std::mem::take(&mut streams.all[REST]), std::mem::take(&mut streams.all[TEXT]));
+    streams.pack(unpacked.is_base, rest, String::from_utf8_lossy(&text).into_owned())
 }
