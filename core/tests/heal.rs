@@ -236,3 +236,17 @@ fn what_cannot_be_healed_is_left_alone() -> Outcome {
     assert_eq!((view(&one), one.version()), before);
     Ok(())
 }
+
+/// The history that a branch is written anew from is not in a shallow save.
+#[test]
+fn a_shallow_document_says_that_it_cannot_heal() {
+    let id = ReplicaId::from(7 << 64);
+    let mut doc = Doc::new(id);
+    doc.change(|tx| tx.text("note").push_str("hello")).expect("an edit");
+    let version = doc.version();
+    let saved = doc.save_shallow(&version).expect("a shallow save");
+    let mut shallow = Doc::load(ReplicaId::from(9), &saved).expect("opens");
+    shallow.change(|tx| tx.text("note").push_str("!")).expect("an edit");
+    let healed = shallow.heal(&[OpId { replica: id, seq: 0 }], ReplicaId::from(8));
+    assert!(matches!(healed, Err(HealError::Shallow)), "{healed:?}");
+}

@@ -58,6 +58,9 @@ pub enum HealError {
         /// The id.
         replica: ReplicaId,
     },
+    /// The document was opened from a shallow save: what a branch goes on from is not here.
+    #[error("a document from a shallow save cannot heal a fork; open the whole document")]
+    Shallow,
     /// The history that the document was opened with cannot be read.
     #[error("the history that the document was opened with is damaged: {0}; fetch the document from another copy")]
     Unreadable(#[from] DecodeError),
@@ -122,6 +125,9 @@ impl Doc {
     /// ```
     pub fn heal(&mut self, forks: &[OpId], replica: ReplicaId) -> Result<Healed, HealError> {
         self.commit(None);
+        if self.base.is_some() {
+            return Err(HealError::Shallow);
+        }
         self.load_history()?;
         if self.logs.find(replica).is_some_and(|log| self.logs.end(log) > 0) {
             return Err(HealError::ReplicaInUse { replica });

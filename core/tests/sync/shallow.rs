@@ -36,7 +36,10 @@ impl Peer {
                 Effect::Authenticate { conn, .. } => Input::Authenticated { conn, grant: Ok(Grant::all()) },
                 Effect::Persist { token, .. } => Input::Persisted { token },
                 Effect::Load { token, since, .. } => match self.doc.reaches(&since) {
-                    Ok(()) => Input::Loaded { token, batch: self.doc.batch_since(&since) },
+                    Ok(()) => {
+                        let (batch, digests) = (self.doc.batch_since(&since), self.doc.digests_at(&since));
+                        Input::Loaded { token, batch, digests }
+                    }
                     Err(error) => Input::LoadFailed { token, reason: error.to_string() },
                 },
                 Effect::Applied { batch, .. } => {
