@@ -164,23 +164,24 @@ impl Logs {
     /// Every change that `version` does not know, a segment per log, ordered by replica: equal copies give equal bytes.
     /// Of a log whose older changes were left in the file (`needs_history`), what is here.
     pub fn since(&self, version: &VersionVector) -> Batch {
-        let logs = self.index.values().map(|log| &self.logs[*log as usize]);
-        let missing = logs.filter(|log| log.head.end > version.end(log.replica).max(log.base().end));
-        let segments = missing.map(|log| {
-            let (first_seq, frames) = log.frames_from(version.end(log.replica));
-            Segment { replica: log.replica, first_seq, frames: SmallVec::from_slice(frames) }
-        });
-        segments.collect()
+        let mut batch = Batch::default();
+        for log in self.index.values() {
+            let known = version.end(self.replica(*log));
+            if self.end(*log) > self.logs[*log as usize].base().end {
+                self.log_since(*log, known, &mut batch);
+            }
+        }
+        batch
     }
 
-    /// The changes of one log from `from` on.
-    pub fn log_since(&self, log: u32, from: u64) -> Option<Segment> {
+    /// Adds the changes of one log from `from` on to a batch.
+    #[inline]
+    pub fn log_since(&self, log: u32, from: u64, batch: &mut Batch) {
         let log = &self.logs[log as usize];
-        if log.head.end <= from {
-            return None;
+        if log.head.end > from {
+            let (first_seq, frames) = log.frames_from(from);
+            batch.push(log.replica, first_seq, frames);
         }
-        let (first_seq, frames) = log.frames_from(from);
-        Some(Segment { replica: log.replica, first_seq, frames: SmallVec::from_slice(frames) })
     }
 
     /// Seals a change as the next of log number `log`; its dependencies must be known.
