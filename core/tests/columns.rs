@@ -78,6 +78,15 @@ fn two_who_type_at_once_pay_for_what_they_depend_on_but_not_for_digests() {
     println!("{} bytes of changes, {} as columns", batch.bytes(), bytes.len());
     // 2,000 dependencies: sixteen bytes of digest each would be 32,000.
     assert!(bytes.len() < 16_000, "{}", bytes.len());
+    let mut read = Doc::new(ReplicaId::from(8));
+    read.import(&typists[0].doc.export_since(&VersionVector::new())).expect("whole");
+    // From the last to the first: what reading computed is not all there is.
+    for segment in &batch.segments {
+        for end in (0..=segment.end().expect("whole")).rev() {
+            let digest = read.log_digest(segment.replica, end);
+            assert_eq!(digest, typists[0].doc.log_digest(segment.replica, end), "{} at {end}", segment.replica);
+        }
+    }
     let mut loaded = Doc::load(ReplicaId::from(9), &typists[0].doc.save()).expect("whole");
     assert_eq!(loaded.batch_since(&VersionVector::new()), batch);
     assert_eq!(loaded.to_json(), typists[0].doc.to_json());

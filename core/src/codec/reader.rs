@@ -64,9 +64,19 @@ impl<'a> Reader<'a> {
     /// The next `N` bytes.
     #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let mut out = [0; N];
-        out.copy_from_slice(self.take(field, N)?);
-        Ok(out)
+        self.chunk(field).copied()
+    }
+
+    /// The same where they are.
+    #[inline]
+    pub(crate) fn chunk<const N: usize>(&mut self, field: &'static str) -> Result<&'a [u8; N], DecodeError> {
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
+            None => Err(self.too_short(field, N)),
+        }
     }
 
     /// Everything that is left.

@@ -112,6 +112,10 @@ impl Doc {
     /// The changes made here since the last call (or since the document was loaded). Seals the pending change.
     pub fn take_batch(&mut self) -> Batch {
         self.commit(None);
-        self.untaken.drain(..).filter_map(|(log, from)| self.logs.log_since(log, from)).collect()
+        let mut batch = Batch::default();
+        for (log, from) in self.untaken.drain(..) {
+            self.logs.log_since(log, from, &mut batch);
+        }
+        batch
     }
 }

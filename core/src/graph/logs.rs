@@ -209,14 +209,14 @@ impl Logs {
         batch
     }
 
-    /// The changes of one log from `from` on.
-    pub fn log_since(&self, log: u32, from: u64) -> Option<Segment> {
+    /// Adds the changes of one log from `from` on to a batch.
+    #[inline]
+    pub fn log_since(&self, log: u32, from: u64, batch: &mut Batch) {
         let log = &self.logs[log as usize];
-        if log.head.end <= from {
-            return None;
+        if log.head.end > from {
+            let (first_seq, frames) = log.frames_from(from);
+            batch.push(log.replica, first_seq, frames);
         }
-        let (first_seq, frames) = log.frames_from(from);
-        Some(Segment { replica: log.replica, first_seq, frames: SmallVec::from_slice(frames) })
     }
 
     /// Seals a change as the next of log number `log`; its dependencies must be known.

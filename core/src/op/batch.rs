@@ -107,6 +107,16 @@ impl FromIterator<Segment> for Batch {
 }
 
 impl Batch {
+    /// Appends a segment with these frames.
+    #[inline]
+    pub fn push(&mut self, replica: ReplicaId, first_seq: u64, frames: &[u8]) {
+        self.segments.push(Segment::new(replica, first_seq));
+        if let Some(segment) = self.segments.last_mut() {
+            segment.frames.reserve_exact(frames.len());
+            segment.frames.extend_from_slice(frames);
+        }
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
@@ -146,19 +156,20 @@ impl Batch {
     ///
     /// # Errors
     /// If the bytes are malformed. The changes themselves are read later, against the heads of their logs.
+    #[inline]
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let count = reader.bounded("segment count", (reader.remaining() / 18) as u64)?;
-        let mut segments = SmallVec::with_capacity(count.min(64) as usize);
+        let mut batch = Self { segments: SmallVec::with_capacity(count.min(64) as usize) };
         for _ in 0..count {
-            let replica = reader.replica("segment replica")?;
+            let replica = ReplicaId::from_bytes(*reader.chunk("segment replica")?);
             let first_seq = reader.bounded("segment start", MAX_SEQ)?;
-            let frames = SmallVec::from_slice(reader.bytes("segment changes")?);
+            let frames = reader.bytes("segment changes")?;
             if frames.is_empty() {
                 return Err(reader.error("segment changes", DecodeErrorKind::NotCanonical));
             }
-            segments.push(Segment { replica, first_seq, frames });
+            batch.push(replica, first_seq, frames);
         }
-        Ok(Self { segments })
+        Ok(batch)
     }
 
     /// Reads an encoding that stands alone.

@@ -110,7 +110,7 @@ impl LogHead {
     ///
     /// # Errors
     /// If the header is malformed or does not fit the log; the head stays where it was.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let known = self.names.len();
         let header = self.read_fields(change).inspect_err(|_| self.names.truncate(known))?;
@@ -118,7 +118,7 @@ impl LogHead {
         Ok(header)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_fields(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let mut reader = Reader::new(change);
         if change.len() > MAX_CHANGE_BYTES {

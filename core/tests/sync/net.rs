@@ -380,7 +380,9 @@ impl Peer {
         *hlc = (*hlc).max(logs.head(mine).hlc).next().expect("time goes on");
         let before = logs.end(mine);
         logs.seal(mine, &Change { hlc: *hlc, deps: &deps, message: None, ops: 1, body });
-        Batch { segments: logs.log_since(mine, before).into_iter().collect() }
+        let mut batch = Batch::default();
+        logs.log_since(mine, before, &mut batch);
+        batch
     }
 
     pub(crate) fn refusals(&self) -> Vec<selvedge::sync::RefuseCode> {

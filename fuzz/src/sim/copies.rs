@@ -177,5 +177,7 @@ fn seal(logs: &mut Logs, replica: ReplicaId, wall_ms: u64, ops: u64, body: &[u8]
     }
     deps.sort_by_key(|dep| dep.replica);
     logs.seal(mine, &Change { hlc: latest, deps: &deps, message: None, ops, body });
-    Batch { segments: logs.log_since(mine, before).into_iter().collect() }
+    let mut batch = Batch::default();
+    logs.log_since(mine, before, &mut batch);
+    batch
 }

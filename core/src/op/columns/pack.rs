@@ -22,7 +22,7 @@ const SMALL: usize = 8 << 10;
 /// deflating tens of kilobytes.
 const TINY: usize = 64;
 
-/// What is kept for a dependency while it is decoded: its hole, and the last end of its name.
+/// What is kept for a dependency while it is decoded: its hole, half a digest, and the last end of its name.
 const DEP_BYTES: usize = 64;
 /// What is kept for a key.
 const KEY_BYTES: usize = 32;
