@@ -13,4 +13,4 @@ mod sort;
 
 pub(crate) use map::OrdMap;
 pub(crate) use set::OrdSet;
-pub(crate) use sort::sort_by_key;
+pub(crate) use sort::{ranking, sort_by_key};

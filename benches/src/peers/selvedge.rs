@@ -144,12 +144,14 @@ impl Peer for Selvedge {
         Ok(doc)
     }
 
-    fn sizes(_doc: &mut Doc, trace: &Trace, updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
+    fn sizes(doc: &mut Doc, trace: &Trace, updates: &[&[u8]]) -> Result<Vec<(Row, Option<u64>)>> {
         let mut sum = 0;
         for update in updates {
             sum += session_bytes(&Batch::decode(update)?);
         }
-        let mut sizes = vec![(Row::UpdatesBytes, Some(sum))];
+        let newest = doc.version();
+        let state = doc.save_shallow(&newest)?.len() as u64;
+        let mut sizes = vec![(Row::UpdatesBytes, Some(sum)), (Row::StateBytes, Some(state))];
         if !trace.concurrent {
             sizes.push((Row::UpdatesAloneBytes, Some(alone(trace)?)));
             sizes.push((Row::FullBytesLive, Some(live_file(trace)?)));

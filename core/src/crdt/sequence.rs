@@ -92,7 +92,7 @@ impl Sequence {
                 gone: 2 * deletes + u32::from(run.hidden),
             }
         });
-        Self { tree: Tree::from_runs(runs), ..Self::new() }
+        Self { tree: Tree::from_runs(&runs.collect::<Vec<Run>>()), ..Self::new() }
     }
 
     /// The runs in order, as long as they go on.

@@ -115,6 +115,8 @@ pub(crate) struct StateReader<'a> {
     logs: &'a [(u32, u64)],
     /// By log.
     replicas: &'a [ReplicaId],
+    /// The other way round: by log.
+    ranks: Vec<u32>,
     last_seq: u32,
     last_hlc: u64,
     /// Where the last run of each author ended, by rank.
@@ -130,9 +132,10 @@ impl<'a> StateReader<'a> {
         (logs, replicas): (&'a [(u32, u64)], &'a [ReplicaId]),
     ) -> Self {
         let columns = state.map_or_else(Columns::none, Unpacked::columns);
-        let ends = vec![0; logs.len()];
+        let (ends, mut ranks) = (vec![0; logs.len()], vec![0; replicas.len()]);
+        logs.iter().zip(0..).for_each(|((log, _), rank)| ranks[*log as usize] = rank);
         let (is_old, is_base) = (state.is_none(), state.is_some_and(|state| state.is_base));
-        Self { reader, columns, is_old, is_base, text, logs, replicas, last_seq: 0, last_hlc: 0, ends }
+        Self { reader, columns, is_old, is_base, text, logs, replicas, ranks, last_seq: 0, last_hlc: 0, ends }
     }
 
     pub(crate) fn fail<T>(&self, field: &'static str, why: &'static str) -> Result<T, DecodeError> {

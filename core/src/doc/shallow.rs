@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::file::{FileKind, StateBytes, begin_with, put_changes};
 use super::{Doc, Imported};
 use crate::codec::DecodeError;
-use crate::graph::{Logs, VersionError};
+use crate::graph::{Dot, VersionError};
 use crate::id::{ReplicaId, VersionVector};
 use crate::op::Batch;
 
@@ -44,7 +44,7 @@ impl Base {
 impl Doc {
     /// The document as a file without its history up to `version`: a state that stands for it, and the changes behind.
     /// `load` makes a document of it that can be edited, merged and synced like any other, as long as nobody asks for what
-    /// is not there (`reaches`). Seals the pending change. O(history up to there).
+    /// is not there (`reaches`). Seals the pending change. O(history), and more if much was written at the same time as `version`.
     ///
     /// The history begins at `version`, or as far before it as it takes for every later change to have seen all that is left
     /// out. A document with something that only a newer version understands is saved whole.
@@ -139,27 +139,26 @@ impl Doc {
         Ok(branch)
     }
 
-    /// The largest version within `version` that everything outside of it has seen. The graph has the whole history.
+    /// The largest version within `version` that everything outside of it has seen. The graph has the whole history. O(history),
+    /// and again for every change that was written at the same time as what is within.
     fn lower(&self, version: &VersionVector) -> VersionVector {
-        let number = |logs: &Logs, log: u32| version.end(logs.replica(log)) as u32;
-        let mut ends: Vec<u32> = (0..self.logs.len() as u32).map(|log| number(&self.logs, log)).collect();
+        let replicas: Vec<ReplicaId> = (0..self.logs.len() as u32).map(|log| self.logs.replica(log)).collect();
+        let mut ends: Vec<u32> = replicas.iter().map(|replica| version.end(*replica) as u32).collect();
         let changes = self.changes_in_order();
-        loop {
-            let before = ends.clone();
-            for change in &changes {
-                let end = ends[change.first.log as usize];
-                let is_behind = |dot: &crate::graph::Dot| dot.seq >= ends[dot.log as usize];
-                // What stands within is not asked, and what goes on from a change behind has seen what that has seen.
-                if change.first.seq != end || change.deps.iter().any(is_behind) {
+        let mut before = Vec::new();
+        while ends != before {
+            before.clone_from(&ends);
+            // From the last on: what is put outside is asked next.
+            for change in changes.iter().rev() {
+                let is_outside = |dot: &Dot| dot.seq >= ends[dot.log as usize];
+                // What stands within is not asked, and what goes on from a change outside has seen what that has seen.
+                if change.first.seq != ends[change.first.log as usize] || change.deps.iter().any(is_outside) {
                     continue;
                 }
                 let seen = self.graph.seen_by(change.first, &change.deps);
                 ends.iter_mut().zip(seen).for_each(|(end, seen)| *end = (*end).min(seen));
             }
-            if ends == before {
-                break;
-            }
         }
-        (0..).zip(ends).map(|(log, end)| (self.logs.replica(log), u64::from(end))).collect()
+        replicas.into_iter().zip(ends).map(|(replica, end)| (replica, u64::from(end))).collect()
     }
 }

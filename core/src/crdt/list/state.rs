@@ -92,10 +92,10 @@ impl ListState {
         if from.is_old {
             return self.read_old_state(from);
         }
-        let runs = from.runs(true)?;
+        let (runs, sorted) = from.runs(true)?;
         let (mut expected, mut moves) = (Expected::default(), Vec::new());
         let mut gap = from.columns.number(Column::ElementGap)?;
-        for slot in from.in_order(&runs).iter().flat_map(SettledRun::dots) {
+        for slot in sorted.iter().flat_map(SettledRun::dots) {
             let (kind, depth) = match gap {
                 0 => (from.columns.number(Column::ElementKind)?, unzigzag(from.columns.number(Column::ElementDepth)?)),
                 _ => (NEW, 0),

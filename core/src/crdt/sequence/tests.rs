@@ -184,3 +184,22 @@ fn branches_that_arrive_in_turns_are_followed_in_lanes_of_their_own() {
         turns.check();
     }
 }
+
+#[test]
+fn a_settled_sequence_is_sound_and_goes_on_like_the_one_that_it_is_made_of() {
+    for (seed, edits) in [(1, 0), (2, 3), (3, 40), (4, 3_000)] {
+        let mut whole = Script::new(3, seed);
+        (0..edits).for_each(|_| whole.edit());
+        let runs: Vec<SettledRun> = whole.sequence.settled_runs().collect();
+        let sequence = Sequence::settled(&runs);
+        let mut settled = Script { sequence, logs: whole.logs.clone(), dice: whole.dice, ends: whole.ends.clone() };
+        settled.check();
+        for _ in 0..300 {
+            whole.edit();
+            settled.edit();
+        }
+        settled.check();
+        let runs = |script: &Script| script.sequence.settled_runs().collect::<Vec<_>>();
+        assert_eq!(runs(&settled), runs(&whole));
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! Always holds: every node's sums equal those of the runs below it; every leaf and node knows its parent and its number
 //! there; runs are never removed, only split and joined. All single steps cost O(log n). Not here: how a place is found
-//! (`find`), and the leaf of an element (`homes`).
+//! (`find`), the leaf of an element (`homes`), and how a whole tree is made at once (`bulk`).
 
+mod bulk;
 mod find;
 mod homes;
 
@@ -87,18 +88,6 @@ impl Tree {
             total: Sums::default(),
             recent: None,
         }
-    }
-
-    /// Runs in order.
-    pub(super) fn from_runs(runs: impl Iterator<Item = Run>) -> Self {
-        let (mut tree, mut at) = (Self::new(), Cursor::START);
-        for run in runs {
-            tree.bump(at.leaf, run.sums());
-            at = tree.insert_in_leaf(at, run);
-            tree.homes.insert(run.dot, at.leaf);
-            at.index += 1;
-        }
-        tree
     }
 
     pub(super) fn total(&self) -> Sums {

@@ -6,7 +6,7 @@ use super::{Column, MAX_DEPTH, StateReader, StateWriter};
 use crate::codec::{DecodeError, DecodeErrorKind, unzigzag, zigzag};
 use crate::crdt::sequence::SettledRun;
 use crate::graph::Dot;
-use crate::ordered::sort_by_key;
+use crate::ordered::ranking;
 
 impl StateWriter<'_> {
     /// The runs of a sequence; `hides` tells whether it may keep elements out of the view that are not deleted.
@@ -30,15 +30,20 @@ impl StateWriter<'_> {
 
     /// Runs in the order in which their authors made them, author by author.
     pub(crate) fn in_order(&self, runs: &[SettledRun]) -> Vec<SettledRun> {
-        let mut sorted = runs.to_vec();
-        sort_by_key(&mut sorted, |run| (self.rank(run.dot.log), run.dot.seq));
-        sorted
+        in_order(runs, |log| self.rank(log))
     }
 }
 
+/// Runs by the ranks of their authors, and by seq.
+fn in_order(runs: &[SettledRun], rank: impl Fn(u32) -> u32) -> Vec<SettledRun> {
+    let key = |run: &SettledRun| u64::from(rank(run.dot.log)) << 32 | u64::from(run.dot.seq);
+    let keys: Vec<u64> = runs.iter().map(key).collect();
+    ranking(&keys).into_iter().map(|at| runs[at as usize]).collect()
+}
+
 impl StateReader<'_> {
-    /// What `StateWriter::runs` wrote.
-    pub(crate) fn runs(&mut self, hides: bool) -> Result<Vec<SettledRun>, DecodeError> {
+    /// What `StateWriter::runs` wrote, and the same in the order of `StateWriter::in_order`.
+    pub(crate) fn runs(&mut self, hides: bool) -> Result<(Vec<SettledRun>, Vec<SettledRun>), DecodeError> {
         let left = self.columns.left(Column::RunLength) as u64;
         let count = self.reader.bounded("run count", left)?;
         let mut runs = Vec::with_capacity(count as usize);
@@ -59,20 +64,15 @@ impl StateReader<'_> {
                 runs.push(run);
             }
         }
-        let mut sorted: Vec<(Dot, u32)> = runs.iter().map(|run| (run.dot, run.len)).collect();
-        sort_by_key(&mut sorted, |(dot, _)| *dot);
-        let overlap = |pair: &[(Dot, u32)]| pair[0].0.log == pair[1].0.log && pair[1].0.seq - pair[0].0.seq < pair[0].1;
+        let sorted = in_order(&runs, |log| self.ranks[log as usize]);
+        let overlap = |pair: &[SettledRun]| {
+            let [SettledRun { dot, len, .. }, next] = pair else { return false };
+            dot.log == next.dot.log && next.dot.seq - dot.seq < *len
+        };
         if total > u64::from(u32::MAX) || sorted.windows(2).any(overlap) {
             return self.fail("run", "an element stands in two places");
         }
-        Ok(runs)
-    }
-
-    /// Runs in the order in which their authors made them, author by author.
-    pub(crate) fn in_order(&self, runs: &[SettledRun]) -> Vec<SettledRun> {
-        let mut sorted = runs.to_vec();
-        sort_by_key(&mut sorted, |run| (self.replica(run.dot.log), run.dot.seq));
-        sorted
+        Ok((runs, sorted))
     }
 
     /// A depth, if one can be as large.

@@ -40,7 +40,7 @@ impl TextState {
         if detail == NOTHING {
             return Ok(());
         }
-        let sequence = Sequence::settled(&from.runs(false)?);
+        let sequence = Sequence::settled(&from.runs(false)?.0);
         if sequence.len() != self.rope.len() {
             return from.fail("run", "the runs show more or fewer characters than there are");
         }

@@ -45,7 +45,7 @@ impl TreeState {
             }
         }
         for parent in std::iter::once(TOP).chain(TRASH + 1..TRASH + 1 + count) {
-            let runs = from.runs(true)?;
+            let (runs, _) = from.runs(true)?;
             if !runs.is_empty() {
                 self.nodes[parent as usize].slots = Some(Box::new(Sequence::settled(&runs)));
             }
