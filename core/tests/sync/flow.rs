@@ -154,6 +154,27 @@ fn large_histories_take_turns_and_a_small_one_waits_for_none() {
     }
 }
 
+/// Parts are loaded a few at a time; those that are small write so little that nobody is told.
+#[test]
+fn many_small_documents_do_not_wait_for_one_another() {
+    let mut net = Net::default();
+    let names: Vec<String> = (0..60).map(|i| format!("note {i}")).collect();
+    let (writer, relay, reader) = (net.peer(Config::client()), relay(&mut net), net.peer(Config::client()));
+    let wire = net.connect(writer, relay);
+    for name in &names {
+        net.open(writer, name);
+        net.edit(writer, name, &[7; 4_000]);
+        net.open(reader, name);
+    }
+    net.run();
+    net.cut(wire);
+    net.connect(reader, relay);
+    net.run();
+    for name in &names {
+        assert!(net.version(reader, name).ops() == 1 && net.status(reader, name).caught_up, "{name}");
+    }
+}
+
 #[test]
 fn what_is_urgent_goes_before_what_is_on_its_way() {
     let mut net = Net::default();

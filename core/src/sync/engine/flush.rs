@@ -56,9 +56,13 @@ impl Engine {
         }
         for id in std::mem::take(&mut self.dirty_conns) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
-            for bytes in conn.take_frames(self.now_ms) {
+            for bytes in conn.take_frames(&self.config.limits, self.now_ms) {
                 conn.sent_ms = self.now_ms;
                 self.effects.push_back(Effect::Send { conn: id, bytes });
+            }
+            if !conn.flow.behind.is_empty() {
+                // Deflated, the frames leave more room.
+                self.lagging.insert(id);
             }
         }
     }
@@ -127,17 +131,18 @@ impl Turn<'_> {
     /// Says what is to be said; whether something waits for room.
     fn flush(&mut self, sub: &mut Sub) -> Result<bool, Trouble> {
         self.ask_again(sub)?;
-        let mut waits = self.changes(sub)?;
+        let waits = self.changes(sub)?;
+        let has_room = self.conn.room(self.limits) > 0;
         self.prune(sub);
+        if has_room {
+            self.announce(sub);
+        }
         self.digest(sub)?;
         self.acks(sub);
-        if self.conn.room(self.limits) > 0 {
-            self.announce(sub);
+        if has_room {
             self.presence(sub);
-        } else {
-            waits |= !sub.announce.is_empty() || !sub.presence.is_empty();
         }
-        Ok(waits)
+        Ok(waits || !sub.announce.is_empty() || !sub.presence.is_empty())
     }
 
     /// Asks for what is missing, once the peer has said that it is through, or for what it only announced.
@@ -182,7 +187,7 @@ impl Turn<'_> {
         }
         if loaded {
             // A store that has nothing more is not asked again, unless it is being written.
-            whole = !(sent || !self.room.keeper.is_idle()) || !self.room.has_more_than(&sub.known);
+            whole = (!sent && self.room.keeper.is_idle()) || !self.room.has_more_than(&sub.known);
         }
         sub.want_load |= !whole;
         Ok(sub.want_load && (sent || missed || !loaded))
@@ -240,7 +245,7 @@ impl Turn<'_> {
     }
 
     fn acks(&mut self, sub: &mut Sub) {
-        if let Some(taken) = sub.window.to_tell(self.limits).filter(|_| self.conn.flow_control) {
+        if let Some(taken) = sub.window.take_credit(self.limits).filter(|_| self.conn.flow_control) {
             self.conn.push(&Message::Credit { channel: sub.channel, taken });
         }
         let (received, durable) = sub.acks.take();
