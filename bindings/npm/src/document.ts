@@ -358,6 +358,14 @@ export class DocumentObject<T extends object> implements Doc<T> {
       .catch((error: SelvedgeError) => this.report(error));
   }
 
+  prioritize(priority: number): void {
+    if (!Number.isInteger(priority) || priority < 0 || priority > 255) {
+      throw new SelvedgeError("invalid-use", `${priority} is no priority`, { hint: "It is a whole number from 0 to 255." });
+    }
+    this.#checkOpen();
+    this.#driver.prioritize(priority);
+  }
+
   offline(on: boolean): void {
     this.#checkOpen();
     if (this.#offline === on) return;
@@ -422,13 +430,14 @@ export class DocumentObject<T extends object> implements Doc<T> {
 
   #makeStatus(): Status {
     const { status, saved, dirty, storeError } = this.#driver;
-    const { connected, caughtUp } = status;
+    const { connected, caughtUp, behind } = status;
     return Object.freeze({
       saved,
       connected,
       sent: status.received && !dirty,
       durable: status.durable && !dirty,
       caughtUp,
+      behind,
       online: !this.#offline && globalThis.navigator?.onLine !== false,
       tabs: this.#tabs,
       error: storeError ?? (connected ? null : this.#linkError),

@@ -237,3 +237,25 @@ test("many records are put together when the document is opened, whatever other 
   assert.deepEqual(again.value, { tags: [0, 1], ...(value as Any) });
   assert.ok(Object.entries(version).every(([replica, end]) => again.version[replica] === end));
 });
+
+test("a large document comes in parts, and says how much is still to come", async () => {
+  const [a] = (await tabs(1, { store: "memory" })) as [Doc<Any>];
+  let noise = 1;
+  const digits = () => Array.from({ length: 5_000 }, () => ((noise = (noise * 48_271) % 2_147_483_647) % 36).toString(36)).join("");
+  for (let i = 0; i < 300; i++) {
+    a.change((d) => void (d[`key ${i}`] = digits()));
+    await a.until("saved");
+  }
+  const b = await open<Any>(a.name, { store: "memory" });
+  opened.push(b);
+  const behind: number[] = [];
+  b.onStatus((status) => behind.push(status.behind));
+  await b.until("caughtUp");
+  assert.deepEqual(b.value, a.value);
+  const most = Math.max(...behind);
+  assert.equal(most, 300);
+  const down = behind.slice(behind.indexOf(most));
+  assert.ok(down.every((left, i) => i === 0 || left <= down[i - 1]!), down.join(" "));
+  assert.ok(down.some((left) => left > 0 && left < most) && b.status.behind === 0, down.join(" "));
+  await close([a, b]);
+});
