@@ -77,11 +77,11 @@ fn a_slow_peer_costs_a_bound_and_catches_up_over_the_same_connection() {
     // Nothing comes twice, and of the presence only the last.
     let (_, bytes) = net.traffic(wires[2], 1, mark);
     assert!(bytes < 1_000_000 - most + 100_000, "{bytes}");
-    let told = net.peers[slow].effects.iter().filter_map(|effect| match effect {
+    let mut told = net.peers[slow].effects.iter().filter_map(|effect| match effect {
         Effect::Presence { value: Some(value), .. } => Some(value[0]),
         _ => None,
     });
-    assert_eq!(told.last(), Some(100));
+    assert_eq!(told.next_back(), Some(100));
     assert!(wires.iter().all(|wire| net.wires[*wire].up));
     // From here on it is pushed to again.
     let before = loads(&net);
