@@ -174,7 +174,7 @@ impl Turn<'_> {
             return Ok(sub.want_load && sub.loading.is_none());
         }
         let (chunks, mut whole) = sub.outbox.drain(&mut sub.known);
-        let (sent, missed) = (!chunks.is_empty(), sub.want_load);
+        let sent = !chunks.is_empty();
         for chunk in chunks {
             let bytes = chunk.frames.len();
             sub.window.sent(bytes);
@@ -186,11 +186,13 @@ impl Turn<'_> {
             self.conn.push(&Message::Changes { channel, log, first_seq, frames });
         }
         if loaded {
-            // A store that has nothing more is not asked again, unless it is being written.
-            whole = (!sent && self.room.keeper.is_idle()) || !self.room.has_more_than(&sub.known);
+            // A store that had nothing is not asked again before it was written to.
+            whole = !self.room.has_more_than(&sub.known);
+            sub.starved = !whole && !sent;
+            whole |= sub.starved;
         }
         sub.want_load |= !whole;
-        Ok(sub.want_load && (sent || missed || !loaded))
+        Ok(sub.want_load)
     }
 
     /// How many bytes of changes may be pushed to a subscriber.
