@@ -6,8 +6,10 @@ mod client;
 #[path = "support/process.rs"]
 mod process;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use client::Client;
@@ -18,13 +20,16 @@ use selvedge::store::Store;
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Input, Link, Role};
 use selvedge_relay::redb_store::RedbStore;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 
 /// Only there to end a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A port that is free now: a relay that comes back must be found where it was.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
 }
 
 /// A relay that can be killed and started again at its address.
@@ -214,6 +219,102 @@ async fn relays_that_are_linked_later_exchange_everything() {
     // Nothing was opened for long: an orderly end finds both stores equal.
     let contents = [a, b].map(|mut node| node.stop());
     assert_eq!(contents, [(40, all.fingerprint()); 2]);
+}
+
+/// A place between two relays that counts what passes, in both directions.
+struct Tap {
+    addr: SocketAddr,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Tap {
+    async fn new(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let (addr, bytes) = (listener.local_addr().expect("its address"), Arc::<AtomicUsize>::default());
+        let counted = Arc::clone(&bytes);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(to).await else { continue };
+                let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                tokio::spawn(pass(near_in, far_out, Arc::clone(&counted)));
+                tokio::spawn(pass(far_in, near_out, Arc::clone(&counted)));
+            }
+        });
+        Self { addr, bytes }
+    }
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, bytes: Arc<AtomicUsize>) {
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        bytes.fetch_add(read, Ordering::Relaxed);
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Texts of 1,000 characters that do not deflate well.
+struct Noise(u64);
+
+impl Noise {
+    fn next_text(&mut self) -> String {
+        let next = |state: &mut u64| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'0' + (*state >> 58) as u8)
+        };
+        (0..1_000).map(|_| next(&mut self.0)).collect()
+    }
+}
+
+/// A → B → C → A: whatever is said in a circle comes to rest, and does not go round.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_relays_in_a_circle_become_equal_and_then_silent() {
+    let mut c = Node::new(&[]);
+    let to_c = Tap::new(c.addr).await;
+    let b = Node::new(&[to_c.addr]);
+    let to_b = Tap::new(b.addr).await;
+    let a = Node::new(&[to_b.addr]);
+    let to_a = Tap::new(a.addr).await;
+    c.kill();
+    c.peers.push(format!("ws://{}", to_a.addr));
+    c.start();
+    let passed = || [&to_a, &to_b, &to_c].map(|tap| tap.bytes.load(Ordering::Relaxed));
+
+    let (mut writers, mut noise) = (Vec::new(), Noise(1));
+    for (replica, node) in [(1, &a), (2, &b), (3, &c)] {
+        writers.push(Client::connected(replica, "d", node.addr).await);
+    }
+    for round in 1..=20 {
+        for writer in &mut writers {
+            writer.edit(&noise.next_text()).await;
+            writer.until("it is durable", Client::is_durable).await;
+        }
+        for writer in &mut writers {
+            writer.until("all have it", |writer| writer.log().len() == 3 * round).await;
+        }
+    }
+    assert!(writers.windows(2).all(|pair| pair[0].log() == pair[1].log()));
+    drop(writers);
+    for (replica, node) in [(4, &a), (5, &b), (6, &c)] {
+        write(replica, &format!("only at {}", node.addr), "x", node).await;
+    }
+    // Signs of life come every 15 s; news, and whatever would go round, more often than every two.
+    let start = Instant::now();
+    let mut quiet = 0;
+    while quiet < 30 {
+        let before = passed();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        quiet = if passed() == before { quiet + 1 } else { 0 };
+        assert!(start.elapsed() < PATIENCE, "it goes round and round: {:?}", passed());
+    }
+    let bytes: usize = passed().iter().sum();
+    println!("{bytes} bytes between three relays for 60 changes of 1,000 bytes, and three documents");
+    // Every change needs two links; what is announced over the third is small once the tree has formed.
+    assert!(bytes < 3 * 60 * 1_000, "{bytes}");
+    let contents = [a, b, c].map(|mut node| node.stop());
+    assert_eq!(contents[0].0, 4);
+    assert!(contents.iter().all(|other| *other == contents[0]), "{contents:?}");
 }
 
 #[test]

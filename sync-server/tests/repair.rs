@@ -199,6 +199,54 @@ async fn a_flipped_byte_on_disk_is_mended() {
     }
 }
 
+/// Two relays that are linked, each with all of a document, and no client: a record that is damaged at one of them comes
+/// back from the other, whichever dialed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linked_relay_mends_the_other_without_any_client() {
+    for damaged in ["dialer", "acceptor"] {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let acceptor = Process::start(folders[1].path(), &[]);
+        let (listen, peer) = (acceptor.addr.to_string(), format!("ws://{}", acceptor.addr));
+        let dialer = Process::start(folders[0].path(), &["--peer", &peer]);
+        let mut author = Client::connected(1, "sick", dialer.addr).await;
+        let mut reader = Client::connected(2, "sick", acceptor.addr).await;
+        for (count, text) in ["a first needle", "a second needle", "a third needle"].into_iter().enumerate() {
+            author.edit(text).await;
+            author.until("durable at the dialer", Client::is_durable).await;
+            reader.until("it is at the acceptor", |reader| reader.log().len() == count + 1).await;
+        }
+        // What it says behind that is durable with everything before it.
+        reader.edit("seen").await;
+        reader.until("durable at the acceptor", Client::is_durable).await;
+        author.until("back at the dialer", |author| author.log().len() == 4).await;
+        author.edit("over").await;
+        author.until("durable at the dialer", Client::is_durable).await;
+        let log = author.log();
+        drop((author, reader));
+
+        let at = usize::from(damaged == "acceptor");
+        let mut relays = [Some(dialer), Some(acceptor)];
+        let relay = relays[at].take().expect("it runs");
+        relay.signal("TERM");
+        relay.wait();
+        flip_on_disk(folders[at].path(), "a second needle");
+        let relay = match at {
+            0 => Process::start(folders[0].path(), &["--peer", &peer]),
+            _ => Process::start_with(folders[1].path(), &["--listen", &listen]),
+        };
+        relay.until_logged("damaged");
+        relay.until_logged("repaired");
+        let mut late = Client::connected(3, "sick", relay.addr).await;
+        late.until("what was stored", |late| late.log() == log).await;
+        drop(late);
+        relay.signal("TERM");
+        relay.wait();
+        let (code, report) = scrub(folders[at].path());
+        assert_eq!((code, report["problems"].as_array().map(Vec::len)), (Some(0), Some(0)), "{damaged}: {report}");
+        assert!(report["set_aside"].as_u64().is_some_and(|kept| kept >= 1), "{damaged}: {report}");
+    }
+}
+
 /// Found without anybody reading the document: on demand, and by the relay itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scrub_finds_what_nobody_reads() {

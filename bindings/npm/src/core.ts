@@ -53,6 +53,7 @@ export interface CoreStatus {
   readonly received: boolean;
   readonly durable: boolean;
   readonly caughtUp: boolean;
+  readonly behind: number;
 }
 
 /** What the core asks for. */
@@ -119,6 +120,7 @@ export interface CoreReplica {
   written(clock: number, conn: number, bytes: number): void;
   persisted(clock: number, token: number): void;
   persistFailed(clock: number, token: number, reason: string): void;
+  prioritize(clock: number, priority: number): void;
   setPresence(clock: number, key: string, value: Uint8Array | undefined): void;
   woken(clock: number): void;
   effects(clock: number): CoreEffect[];

@@ -379,6 +379,14 @@ export class DocumentObject<T extends object> implements Doc<T> {
     this.#driver.pump();
   }
 
+  prioritize(priority: number): void {
+    if (!Number.isInteger(priority) || priority < 0 || priority > 255) {
+      throw new SelvedgeError("invalid-use", `${priority} is no priority`, { hint: "It is a whole number from 0 to 255." });
+    }
+    this.#checkOpen();
+    this.#driver.prioritize(priority);
+  }
+
   offline(on: boolean): void {
     this.#checkOpen();
     if (this.#offline === on) return;
@@ -443,13 +451,14 @@ export class DocumentObject<T extends object> implements Doc<T> {
 
   #makeStatus(): Status {
     const { status, saved, dirty, storeError } = this.#driver;
-    const { connected, caughtUp } = status;
+    const { connected, caughtUp, behind } = status;
     return Object.freeze({
       saved,
       connected,
       sent: status.received && !dirty,
       durable: status.durable && !dirty,
       caughtUp,
+      behind,
       online: !this.#offline && globalThis.navigator?.onLine !== false,
       tabs: this.#tabs,
       error: storeError ?? this.#damage?.problem ?? (connected ? null : this.#linkError),

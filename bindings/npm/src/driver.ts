@@ -37,7 +37,7 @@ interface Unsaved {
 }
 
 export class Driver implements Switchboard {
-  status: CoreStatus = { saved: true, connected: false, received: false, durable: false, caughtUp: false };
+  status: CoreStatus = { saved: true, connected: false, received: false, durable: false, caughtUp: false, behind: 0 };
   /** What is wrong with the store now. */
   storeError: SelvedgeError | null = null;
   readonly core: CoreReplica;
@@ -144,6 +144,11 @@ export class Driver implements Switchboard {
     this.#written.delete(conn);
     if (!this.#connections.delete(conn)) return;
     this.#input(() => this.core.disconnected(clock(), conn));
+    this.pump();
+  }
+
+  prioritize(priority: number): void {
+    this.core.prioritize(clock(), priority);
     this.pump();
   }
 

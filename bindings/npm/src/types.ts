@@ -57,6 +57,11 @@ export interface Status {
   readonly durable: boolean;
   /** Everything that the relay had when the document was opened has arrived. */
   readonly caughtUp: boolean;
+  /**
+   * How many operations of that have not arrived yet: counts down to 0 while a large history comes in, and goes on where
+   * it stopped after a lost connection.
+   */
+  readonly behind: number;
   /** Neither `offline(true)` nor the browser's own offline state. */
   readonly online: boolean;
   /** Other tabs of this browser that are connected directly. */
@@ -355,6 +360,9 @@ export interface Doc<T> {
   readonly presence: Presence;
   /** Calls at once, and again whenever somebody else's presence changed. */
   onPresence(listener: (others: readonly Peer[]) => void): Unsubscribe;
+
+  /** How urgent the document is, 0 (at first) to 255: what is more urgent the relay sends first. */
+  prioritize(priority: number): void;
 
   /** `true` cuts the relay and the other tabs, `false` connects again. Edits go on either way. */
   offline(on: boolean): void;

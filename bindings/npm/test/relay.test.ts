@@ -8,7 +8,7 @@ import { afterEach, mock, test } from "node:test";
 
 import { open, type OpenOptions } from "../src/index.js";
 import type { SelvedgeError } from "../src/error.js";
-import type { Switchboard } from "../src/net/link.js";
+import type { Connection, Switchboard } from "../src/net/link.js";
 import { RelayLink, relayUrl } from "../src/net/relay.js";
 import type { Doc, WebSocketConstructor } from "../src/types.js";
 import { until } from "./helpers/wait.js";
@@ -154,4 +154,61 @@ test("a document says what the relay says, and goes on", async () => {
   await new Promise((resolve) => setTimeout(resolve, 400));
   assert.equal(FakeSocket.all.length, dialled);
   await doc.close();
+});
+
+/** The relay's greeting: version 1, no capabilities, 1 MiB, 10 documents, nobody, nothing. */
+const WELCOME = new Uint8Array([0, ...new TextEncoder().encode("selvedge"), 1, 1, 0, 128, 128, 64, 10, 0, 0]);
+
+test("the priority goes with the document, and later when it changes", async () => {
+  FakeSocket.all = [];
+  const doc: Doc<any> = await open("p", { store: "memory", tabs: false, relay: "ws://r", webSocket } as OpenOptions<any>);
+  for (const bad of [-1, 256, 1.5, Number.NaN, "9" as unknown as number]) assert.throws(() => doc.prioritize(bad), { code: "invalid-use" });
+  doc.prioritize(7);
+  await until("it is dialled", () => FakeSocket.all.length === 1);
+  const socket = FakeSocket.all[0]!;
+  socket.onopen();
+  await until("it greets", () => socket.sent.length === 1);
+  socket.onmessage({ data: WELCOME.buffer });
+  await until("it asks for the document", () => socket.sent.length === 2);
+  assert.deepEqual([...socket.sent[1]!.slice(-3)], [17, 0, 7]);
+  doc.prioritize(9);
+  await until("it says so", () => socket.sent.length === 3);
+  assert.deepEqual([...socket.sent[2]!], [1, 17, 0, 9]);
+  await doc.close();
+});
+
+test("what a socket has written is told, at the latest when it has written all", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  FakeSocket.all = [];
+  const written: number[] = [];
+  let connection: Connection | undefined;
+  const board: Switchboard = {
+    connected: (connected) => {
+      connection = connected;
+      return 1;
+    },
+    received: () => undefined,
+    written: (_, bytes) => written.push(bytes),
+    disconnected: () => undefined,
+  };
+  const relay = new RelayLink(board, { url: "ws://r/", token: undefined, webSocket, onError: () => undefined });
+  relay.start();
+  await turn();
+  const socket = FakeSocket.all[0]!;
+  socket.onopen();
+  socket.bufferedAmount = 100;
+  connection!.send(new Uint8Array(100));
+  socket.bufferedAmount = 130;
+  connection!.send(new Uint8Array(50));
+  mock.timers.tick(50);
+  assert.deepEqual(written, [20]);
+  mock.timers.tick(200);
+  assert.deepEqual(written, [20]);
+  socket.bufferedAmount = 0;
+  mock.timers.tick(50);
+  assert.deepEqual(written, [20, 130]);
+  mock.timers.tick(500);
+  connection!.send(new Uint8Array(10));
+  assert.deepEqual(written, [20, 130, 10]);
+  relay.stop();
 });

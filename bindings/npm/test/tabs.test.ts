@@ -299,3 +299,26 @@ test("a damaged record is fetched again, set aside and replaced", async () => {
   });
   assert.deepEqual(kept.filter((key) => Array.isArray(key)), [["set aside", author.name, 1]]);
 });
+
+test("a large document comes in parts, and says how much is still to come", async () => {
+  const [a] = (await tabs(1, { store: "memory" })) as [Doc<Any>];
+  let noise = 1;
+  const digits = () => Array.from({ length: 5_000 }, () => ((noise = (noise * 48_271) % 2_147_483_647) % 36).toString(36)).join("");
+  for (let i = 0; i < 300; i++) {
+    a.change((d) => void (d[`key ${i}`] = digits()));
+    await a.until("saved");
+  }
+  const b = await open<Any>(a.name, { store: "memory" });
+  opened.push(b);
+  const behind: number[] = [];
+  b.onStatus((status) => behind.push(status.behind));
+  await b.until("caughtUp");
+  assert.deepEqual(b.value, a.value);
+  const most = Math.max(...behind);
+  // The first part comes with the answer that tells how much there is.
+  assert.ok(most > 100 && most <= 300, String(most));
+  const down = behind.slice(behind.indexOf(most));
+  assert.ok(down.every((left, i) => i === 0 || left <= down[i - 1]!), down.join(" "));
+  assert.ok(down.some((left) => left > 0 && left < most) && b.status.behind === 0, down.join(" "));
+  await close([a, b]);
+});

@@ -62,6 +62,7 @@ fn status_to_js(status: SyncStatus) -> JsValue {
         // Setting a property of a fresh object cannot fail.
         let _ = Reflect::set(&object, &key.into(), &flag.into());
     }
+    let _ = Reflect::set(&object, &"behind".into(), &number(status.behind));
     object.into()
 }
 

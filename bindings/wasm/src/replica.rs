@@ -286,6 +286,14 @@ impl Replica {
         })
     }
 
+    /// How urgent the document is.
+    pub fn prioritize(&self, clock: f64, priority: u8) -> Result<(), JsValue> {
+        self.tell(|inner| {
+            let doc = inner.name.clone();
+            inner.engine.handle(millis(clock), Input::Prioritize { doc, priority });
+        })
+    }
+
     /// The deadline has passed.
     pub fn woken(&self, clock: f64) -> Result<(), JsValue> {
         self.input(clock, Input::Woken)

@@ -107,6 +107,7 @@ fn the_page_has_every_example_of_the_help() {
         &["help", "edit"],
         &["help", "cat"],
         &["help", "watch"],
+        &["help", "follow"],
         &["help", "replay"],
         &["help", "verify"],
     ] {

@@ -4,7 +4,7 @@ use selvedge_client::{Client, ClientError, Connection, DocHandle, StoreKind};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::cli::{DEADLINE, Running, run_ok, selvedge};
+use crate::cli::{DEADLINE, Running, run, run_ok, selvedge};
 use crate::relay::Relay;
 
 /// Waits until the document reads like this.
@@ -105,6 +105,35 @@ fn one_command_listens_and_another_dials_it() {
     let patch = host.next_line().unwrap();
     assert!(patch.contains("from afar"), "{patch}");
     assert!(host.wait().success(), "{}", host.stderr());
+}
+
+/// The command keeps a folder equal to a prefix: what was there, and what comes while it runs.
+#[test]
+fn a_followed_prefix_is_on_this_device() {
+    let relay = Relay::start();
+    let url = relay.url();
+    let edit = |doc: &str, title: &str| {
+        run_ok(&["edit", "--relay", &url, "--doc", doc, "set", "title", title]);
+    };
+    edit("notes/1", "before");
+    edit("other", "not this one");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let args = ["follow", "--relay", &url, "--prefix", "notes/", "--data", &data, "--count", "2"];
+    let mut follower = Running::start(selvedge(&args));
+    let told = |line: Option<String>| -> serde_json::Value { serde_json::from_str(&line.unwrap()).unwrap() };
+    assert_eq!(told(follower.next_line()), json!({"document": "notes/1", "operations": 1}));
+    edit("notes/2", "later");
+    assert_eq!(told(follower.next_line()), json!({"document": "notes/2", "operations": 1}));
+    assert!(follower.wait().success(), "{}", follower.stderr());
+    for (doc, title) in [("notes/1", "before"), ("notes/2", "later")] {
+        let here: serde_json::Value = serde_json::from_str(&run_ok(&["cat", "--data", &data, "--doc", doc])).unwrap();
+        assert_eq!(here, json!({"title": title}));
+    }
+    assert_eq!(run_ok(&["cat", "--data", &data, "--doc", "other"]).trim(), "{}");
+    let none = run(&["follow", "--relay", &url, "--prefix", "nobody/", "--timeout", "1"]);
+    let said = String::from_utf8(none.stderr).unwrap();
+    assert!(none.status.code() == Some(1) && said.contains("has no more documents; gave up after 1 s"), "{said}");
 }
 
 /// A prefix is followed: what is there, what comes later, what only the other side changes; and nothing else.

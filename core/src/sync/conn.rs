@@ -195,9 +195,9 @@ impl Conn {
     }
 
     /// The frames that wait, for the driver.
-    pub(crate) fn take_frames(&mut self, now_ms: u64) -> Vec<Vec<u8>> {
+    pub(crate) fn take_frames(&mut self, limits: &Limits, now_ms: u64) -> Vec<Vec<u8>> {
         self.cut();
-        self.flow.given(std::mem::take(&mut self.cut_bytes), now_ms);
+        self.flow.given(std::mem::take(&mut self.cut_bytes), limits, now_ms);
         std::mem::take(&mut self.frames)
     }
 

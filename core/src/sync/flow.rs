@@ -18,7 +18,7 @@ const CREDIT_BYTES: u64 = 64 << 10;
 pub(crate) struct Flow {
     /// Bytes that the driver was given and did not report as written.
     unwritten: usize,
-    /// When some of them were last written, or the first of them given.
+    /// When some of them were last written, or there was still room.
     moved_ms: u64,
     /// Documents of which something waits for room.
     pub(crate) behind: OrdSet<DocName>,
@@ -29,8 +29,8 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// Frames are given to the driver.
-    pub(crate) fn given(&mut self, bytes: usize, now_ms: u64) {
-        if self.unwritten == 0 {
+    pub(crate) fn given(&mut self, bytes: usize, limits: &Limits, now_ms: u64) {
+        if !self.is_full(limits) {
             self.moved_ms = now_ms;
         }
         self.unwritten += bytes;
@@ -50,8 +50,12 @@ impl Flow {
 
     /// Whether nothing goes on because the peer takes nothing; since when.
     pub(crate) fn stalled_since_ms(&self, limits: &Limits) -> Option<u64> {
-        let full = self.room(limits) <= limits.max_unwritten_bytes / 2;
-        (full && self.unwritten > 0 && !self.behind.is_empty()).then_some(self.moved_ms)
+        (self.is_full(limits) && !self.behind.is_empty()).then_some(self.moved_ms)
+    }
+
+    /// Whether no part of a history is given out before something is written.
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.unwritten >= limits.max_unwritten_bytes / 2
     }
 
     /// The next turn's number: who had none for longest comes first.
@@ -106,7 +110,7 @@ impl Window {
     }
 
     /// What the peer is to be told, when it is time.
-    pub(crate) fn to_tell(&mut self, limits: &Limits) -> Option<u64> {
+    pub(crate) fn take_credit(&mut self, limits: &Limits) -> Option<u64> {
         let step = CREDIT_BYTES.min(limits.window_bytes as u64 / 4);
         if self.taken == self.told || self.taken - self.told < step {
             return None;

@@ -10,6 +10,9 @@ use selvedge::op::{Batch, Change, Dep};
 use selvedge::sync::{Config, ConnId, DocState, Effect, Engine, Grant, Input, Link, Role, SyncStatus, Token};
 use selvedge::{DocName, ReplicaId, VersionVector};
 
+/// After how many written bytes an engine is told.
+const REPORT_BYTES: usize = 16 << 10;
+
 /// What a store does with what it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
@@ -47,6 +50,8 @@ pub(crate) struct Wire {
     pub(crate) broken: bool,
     /// The end that takes nothing, although it speaks.
     pub(crate) deaf: Option<usize>,
+    /// Bytes that were written by each end and not reported.
+    unreported: [usize; 2],
 }
 
 /// Peers and wires.
@@ -110,7 +115,14 @@ impl Net {
     pub(crate) fn connect_as(&mut self, dialer: usize, acceptor: usize, link: Link, credential: Option<&str>) -> usize {
         let ends = [self.new_conn(dialer), self.new_conn(acceptor)];
         let wire = self.wires.len();
-        self.wires.push(Wire { ends, queues: Default::default(), up: true, broken: false, deaf: None });
+        self.wires.push(Wire {
+            ends,
+            queues: Default::default(),
+            up: true,
+            broken: false,
+            deaf: None,
+            unreported: [0; 2],
+        });
         for ((peer, conn), role) in ends.into_iter().zip([Role::Dialer, Role::Acceptor]) {
             let credential = credential.filter(|_| role == Role::Dialer).map(str::to_owned);
             self.input(peer, Input::Connected { conn, role, link, credential });
@@ -166,8 +178,7 @@ impl Net {
                 let deaf = self.wires[wire].deaf == Some(1 - sender);
                 let next = if deaf { None } else { self.wires[wire].queues[sender].pop_front() };
                 if let Some(bytes) = next {
-                    let (from, from_conn) = self.wires[wire].ends[sender];
-                    self.input(from, Input::Written { conn: from_conn, bytes: bytes.len() });
+                    self.written(wire, sender, bytes.len());
                     let (peer, conn) = self.wires[wire].ends[1 - sender];
                     self.input(peer, Input::Received { conn, bytes });
                     any = true;
@@ -175,6 +186,17 @@ impl Net {
             }
         }
         any
+    }
+
+    /// As drivers do, written bytes are reported many at a time.
+    fn written(&mut self, wire: usize, end: usize, bytes: usize) {
+        let unreported = &mut self.wires[wire].unreported[end];
+        *unreported += bytes;
+        if *unreported >= REPORT_BYTES {
+            let bytes = std::mem::take(unreported);
+            let (peer, conn) = self.wires[wire].ends[end];
+            self.input(peer, Input::Written { conn, bytes });
+        }
     }
 
     pub(crate) fn drain(&mut self, peer: usize) {

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) damage: Option<Damage>,
     /// Nothing arrives any more, and nobody says so.
     pub(super) dead: bool,
+    /// Bytes that were written, and of which the sender was not told.
+    pub(super) unreported: usize,
 }
 
 /// One end.

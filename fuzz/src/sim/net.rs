@@ -7,7 +7,7 @@ use selvedge::DocName;
 use selvedge::sync::{CloseCode, ConnId, Input, Link as Medium, Role};
 
 use super::link::{Damage, End, Lane, Link, MAX_WAITING, Packet};
-use super::node::Kind;
+use super::node::{Kind, MAX_UNWRITTEN_BYTES};
 use super::tally::Fault;
 use super::watch::{Heard, Watch};
 use super::wire::{self, Frame, Greeting, Message};
@@ -210,8 +210,10 @@ impl World {
                 self.plan(now_ms + 20, Due::Gone { link: number, end });
             }
             Packet::Frame(bytes, heard) => {
-                if link.ends[end].open {
-                    self.input(from, Input::Written { conn: conn_id(number, end), bytes: bytes.len() });
+                link.lanes[end].unreported += bytes.len();
+                if link.ends[end].open && link.lanes[end].unreported >= MAX_UNWRITTEN_BYTES / 4 {
+                    let bytes = std::mem::take(&mut link.lanes[end].unreported);
+                    self.input(from, Input::Written { conn: conn_id(number, end), bytes });
                     self.drain(from);
                 }
                 self.deliver(number, end, bytes, heard);

@@ -34,16 +34,24 @@ pub(crate) enum Command {
     Edit(EditArgs),
     Cat(CatArgs),
     Watch(WatchArgs),
+    Follow(FollowArgs),
     Replay(ReplayArgs),
     Verify(VerifyArgs),
 }
 
-/// Which document, where, and how long to wait.
+/// Which document, and where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
     /// The document's name: 1 to 256 bytes, no control characters
     #[arg(long, value_name = "NAME")]
     pub(crate) doc: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// Where documents are, and how long to wait for them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
     /// A relay, or a device that listens, as ws://HOST:PORT (http:// is taken for it); can be given several times
     #[arg(long, value_name = "URL")]
     pub(crate) relay: Vec<String>,
@@ -148,6 +156,32 @@ Examples:
   selvedge watch --relay ws://127.0.0.1:8787 --doc groceries
   selvedge watch --relay ws://127.0.0.1:8787 --doc groceries --count 1    # wait for the next change
   selvedge watch --listen 127.0.0.1:9000 --doc groceries    # other devices dial this one";
+
+/// Keep every document of a prefix here, as they appear, until Ctrl-C
+///
+/// All documents of the relay whose names begin with the prefix are opened: what there is now, and what others make later (at
+/// most 1,000 at a time). A line of JSON tells of each document once all of it is here, and in --data if that is given:
+/// {"document": its name, "operations": how many it has}. Then it is kept equal without another word. The token
+/// must allow to read the whole prefix.
+#[derive(Debug, clap::Args)]
+#[command(after_help = FOLLOW_EXAMPLES)]
+pub(crate) struct FollowArgs {
+    /// What the names begin with; nothing: every document
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// End when so many documents are here
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+const FOLLOW_EXAMPLES: &str = "\
+Examples:
+
+  selvedge follow --relay ws://127.0.0.1:8787 --prefix notes/
+  selvedge follow --relay ws://127.0.0.1:8787 --data backup    # a copy of everything, kept up to date
+  selvedge follow --relay ws://127.0.0.1:8787 --prefix notes/ --count 2 --data backup";
 
 /// Type a recorded editing history into a document's text `text`
 ///

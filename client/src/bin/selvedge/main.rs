@@ -7,6 +7,7 @@
 mod args;
 mod cat;
 mod edit;
+mod follow;
 mod replay;
 mod session;
 mod verify;
@@ -55,6 +56,7 @@ async fn run(args: Args) -> Result<(), session::Failure> {
         Command::Replay(args) => replay::run(args).await,
         Command::Cat(args) => cat::run(args).await,
         Command::Watch(args) => watch::run(args).await,
+        Command::Follow(args) => follow::run(args).await,
         Command::Edit(args) => edit::run(args).await,
         Command::Verify(args) => verify::run(&args),
     }

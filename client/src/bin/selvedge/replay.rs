@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     let trace = Trace::read(&args.trace)?;
     let plan = Arc::new(Plan::new(&trace, args.agent)?);
-    if args.common.relay.is_empty() {
+    if args.common.place.relay.is_empty() {
         return Err(Failure::Other("a replay needs a relay: name one with --relay".into()));
     }
     let session = Session::open(&args.common, true, None).await?;

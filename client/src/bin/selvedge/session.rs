@@ -9,7 +9,7 @@ use std::time::Duration;
 use selvedge_client::trace::TraceError;
 use selvedge_client::{Client, ClientError, Connection, DocHandle, StoreKind};
 
-use crate::args::Common;
+use crate::args::{Common, Place};
 
 /// Why a command failed: one line.
 #[derive(Debug, thiserror::Error)]
@@ -37,30 +37,14 @@ impl Session {
     /// Starts a client and opens the document. Waits for the relay at most `default_timeout_s`, unless the command line
     /// says otherwise; without either, for ever.
     pub(crate) async fn open(common: &Common, hold: bool, default_timeout_s: Option<u64>) -> Result<Self, Failure> {
-        if common.relay.is_empty() && common.data.is_none() && common.listen.is_none() {
+        let place = &common.place;
+        if place.relay.is_empty() && place.data.is_none() && place.listen.is_none() {
             return Err(Failure::Other("name a relay with --relay, a folder with --data, or both".into()));
         }
-        let store = common.data.clone().map_or(StoreKind::Memory, StoreKind::Folder);
-        let mut builder = Client::builder().store(store);
-        for relay in &common.relay {
-            builder = builder.relay(relay);
-        }
-        if let Some(address) = &common.listen {
-            builder = builder.listen(address);
-        }
-        if let Some(token) = &common.listen_token {
-            builder = builder.listen_token(token);
-        }
-        if let Some(token) = &common.token {
-            builder = builder.credential(token);
-        }
-        let client = builder.start().await?;
-        if let Some(address) = client.listening() {
-            notice(&format!("listening on ws://{address}"));
-        }
+        let client = start(place).await?;
         let doc = if hold { client.open_held(&common.doc).await? } else { client.open(&common.doc).await? };
-        let timeout = common.timeout.or(default_timeout_s).map(Duration::from_secs);
-        let relay = (!common.relay.is_empty()).then(|| common.relay.join(", "));
+        let timeout = place.timeout.or(default_timeout_s).map(Duration::from_secs);
+        let relay = (!place.relay.is_empty()).then(|| place.relay.join(", "));
         Ok(Self { client, doc, relay, timeout })
     }
 
@@ -111,17 +95,44 @@ impl Session {
     }
 
     fn problem(&self, missing: &str) -> String {
-        let relay = self.relay.as_deref().unwrap_or("the relay");
-        match &*self.client.connection().borrow() {
-            Connection::Offline { problem, .. } => format!("cannot reach {relay}: {problem}"),
-            Connection::Connecting => format!("cannot reach {relay}: no answer yet"),
-            _ => format!("{relay} {missing}"),
-        }
+        problem(&self.client, self.relay.as_deref().unwrap_or("the relay"), missing)
     }
 
     /// Ends the client in an orderly way.
     pub(crate) async fn end(self) {
         self.client.shutdown().await;
+    }
+}
+
+/// Starts a client as the command line says.
+pub(crate) async fn start(place: &Place) -> Result<Client, Failure> {
+    let store = place.data.clone().map_or(StoreKind::Memory, StoreKind::Folder);
+    let mut builder = Client::builder().store(store);
+    for relay in &place.relay {
+        builder = builder.relay(relay);
+    }
+    if let Some(address) = &place.listen {
+        builder = builder.listen(address);
+    }
+    if let Some(token) = &place.listen_token {
+        builder = builder.listen_token(token);
+    }
+    if let Some(token) = &place.token {
+        builder = builder.credential(token);
+    }
+    let client = builder.start().await?;
+    if let Some(address) = client.listening() {
+        notice(&format!("listening on ws://{address}"));
+    }
+    Ok(client)
+}
+
+/// What keeps a command waiting: the connection, or what is `missing` although it is up.
+pub(crate) fn problem(client: &Client, relay: &str, missing: &str) -> String {
+    match &*client.connection().borrow() {
+        Connection::Offline { problem, .. } => format!("cannot reach {relay}: {problem}"),
+        Connection::Connecting => format!("cannot reach {relay}: no answer yet"),
+        _ => format!("{relay} {missing}"),
     }
 }
 

@@ -15,6 +15,7 @@ impl Engine {
     pub(super) fn drop_channel(&mut self, id: ConnId, number: u32) -> Option<DocName> {
         let channel = self.conns.get_mut(&id)?.drop_channel(number)?;
         let doc = channel.doc().clone();
+        self.lagging.insert(id);
         match channel {
             Channel::Asking(..) => {}
             Channel::Asked(..) => {

@@ -56,9 +56,13 @@ impl Engine {
         }
         for id in std::mem::take(&mut self.dirty_conns) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
-            for bytes in conn.take_frames(self.now_ms) {
+            for bytes in conn.take_frames(&self.config.limits, self.now_ms) {
                 conn.sent_ms = self.now_ms;
                 self.effects.push_back(Effect::Send { conn: id, bytes });
+            }
+            if !conn.flow.behind.is_empty() {
+                // Deflated, the frames leave more room.
+                self.lagging.insert(id);
             }
         }
     }
@@ -133,17 +137,18 @@ impl Turn<'_> {
     /// Says what is to be said; whether something waits for room.
     fn flush(&mut self, sub: &mut Sub) -> Result<bool, Trouble> {
         self.ask_again(sub)?;
-        let mut waits = self.changes(sub)?;
+        let waits = self.changes(sub)?;
+        let has_room = self.conn.room(self.limits) > 0;
         self.prune(sub);
+        if has_room {
+            self.announce(sub);
+        }
         self.digest(sub)?;
         self.acks(sub);
-        if self.conn.room(self.limits) > 0 {
-            self.announce(sub);
+        if has_room {
             self.presence(sub);
-        } else {
-            waits |= !sub.announce.is_empty() || !sub.presence.is_empty();
         }
-        Ok(waits)
+        Ok(waits || !sub.announce.is_empty() || !sub.presence.is_empty())
     }
 
     /// Asks for what is missing, once the peer has said that it is through, or for what it only announced.
@@ -175,7 +180,7 @@ impl Turn<'_> {
             return Ok(sub.want_load && sub.loading.is_none());
         }
         let (chunks, mut whole) = sub.outbox.drain(&mut sub.known);
-        let (sent, missed) = (!chunks.is_empty(), sub.want_load);
+        let sent = !chunks.is_empty();
         self.continues(sub, &chunks);
         for chunk in chunks {
             let bytes = chunk.frames.len();
@@ -188,11 +193,13 @@ impl Turn<'_> {
             self.conn.push(&Message::Changes { channel, log, first_seq, frames });
         }
         if loaded {
-            // A store that has nothing more is not asked again, unless it is being written.
-            whole = !(sent || !self.room.keeper.is_idle()) || !self.room.has_more_than(&sub.known);
+            // A store that had nothing is not asked again before it was written to.
+            whole = !self.room.has_more_than(&sub.known);
+            sub.starved = !whole && !sent;
+            whole |= sub.starved;
         }
         sub.want_load |= !whole;
-        Ok(sub.want_load && (sent || missed || !loaded))
+        Ok(sub.want_load)
     }
 
     /// How many bytes of changes may be pushed to a subscriber.
@@ -262,7 +269,7 @@ impl Turn<'_> {
     }
 
     fn acks(&mut self, sub: &mut Sub) {
-        if let Some(taken) = sub.window.to_tell(self.limits).filter(|_| self.conn.flow_control) {
+        if let Some(taken) = sub.window.take_credit(self.limits).filter(|_| self.conn.flow_control) {
             self.conn.push(&Message::Credit { channel: sub.channel, taken });
         }
         let (received, durable) = sub.acks.take();

@@ -122,7 +122,7 @@ impl Engine {
         self.timers.at_latest(Owner::Conn(id), conn.due_ms(limits));
         let agent = self.config.agent.clone();
         let Some(conn) = self.conn(id) else { return };
-        let capabilities = u64::from(conn.gossip) * GOSSIP | u64::from(conn.flow_control) * FLOW;
+        let capabilities = (u64::from(conn.gossip) * GOSSIP) | (u64::from(conn.flow_control) * FLOW);
         conn.greet(&Greeting::Welcome(Welcome {
             version: PROTOCOL_MAX,
             capabilities,
@@ -154,7 +154,7 @@ impl Engine {
         self.timers.remove(&Owner::Conn(id));
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.phase = Phase::Closing;
-            conn.take_frames(self.now_ms);
+            conn.take_frames(&self.config.limits, self.now_ms);
         }
     }
 

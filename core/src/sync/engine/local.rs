@@ -101,6 +101,7 @@ impl Engine {
         let cut = cut(batch, digests, &sub.known, &limit).map(|pieces| sub.outbox.extend(&pieces));
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.flow.loading.remove(&doc);
+            self.lagging.insert(id);
         }
         if let Err(error) = cut {
             self.load_broken(&doc, id, &error.to_string());

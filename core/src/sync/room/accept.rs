@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::outbox::Piece;
-use super::{Log, Room};
+use super::{Log, Room, Sub};
 use crate::codec::{DecodeError, DecodeErrorKind};
 use crate::id::{OpId, ReplicaId};
 use crate::op::{ChangeHeader, Dep, Digest, Frames, LogHead, MAX_SEQ, chain};
@@ -135,6 +135,15 @@ impl Held {
     }
 }
 
+impl Sub {
+    /// What a peer has sent it has, even if it must wait here: it is not sent back when it comes from somebody else.
+    fn know_held(&mut self, replica: ReplicaId) {
+        if let Some(log) = self.held.logs.get(&replica) {
+            self.known.raise(replica, log.end);
+        }
+    }
+}
+
 impl Room {
     /// Takes in changes from a subscriber. What can be accepted is; the rest is held back, or marked as missing.
     /// Returns whose changes were wrong: the sender's, or older ones of others that can be read only now.
@@ -150,6 +159,7 @@ impl Room {
             Err(error) => return vec![(conn, Fault::Invalid(error))],
             Ok(Some(fits)) => {
                 sub.gap |= !fits;
+                sub.know_held(replica);
                 return Vec::new();
             }
             Ok(None) => {}
@@ -232,6 +242,7 @@ impl Room {
     fn hold(&mut self, conn: ConnId, replica: ReplicaId, log: HeldLog, wait: Wait) {
         let Some(sub) = self.subs.get_mut(&conn) else { return };
         if sub.held.insert(replica, log, wait) {
+            sub.know_held(replica);
             self.blocked.insert(conn);
         } else {
             sub.gap = true;

@@ -144,6 +144,7 @@ impl Room {
             self.fan_out(pieces);
         }
         for sub in self.subs.values_mut() {
+            sub.want_load |= std::mem::take(&mut sub.starved);
             for piece in pieces {
                 sub.acks.durable(piece.replica, piece.end);
             }

@@ -42,6 +42,8 @@ pub(crate) struct Sub {
     pub(crate) loaded: bool,
     /// The peer is behind: what it lacks must be loaded, once more if that is being done.
     pub(crate) want_load: bool,
+    /// What it lacks was not in the store yet.
+    pub(crate) starved: bool,
     pub(crate) window: Window,
     /// When it was last served, in turns of its connection.
     pub(crate) turn: u64,
@@ -95,6 +97,7 @@ impl Sub {
             loading: None,
             loaded: false,
             want_load: false,
+            starved: false,
             window: Window::default(),
             turn: 0,
             held: Held::default(),
