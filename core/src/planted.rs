@@ -31,12 +31,14 @@ pub enum Bug {
     RemovalForgotten,
     UndoForgetsTheLastCharacter,
     NodeLeavesTheTrash,
+    ForkIsNotTold,
+    AliasStandsElsewhere,
 }
 
 #[cfg(feature = "planted")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::RegisterKeepsTheLastArrival,
         Self::SetRemovesTheUnseen,
         Self::CounterResetTakesTheUnseen,
@@ -61,6 +63,8 @@ impl Bug {
         Self::RemovalForgotten,
         Self::UndoForgetsTheLastCharacter,
         Self::NodeLeavesTheTrash,
+        Self::ForkIsNotTold,
+        Self::AliasStandsElsewhere,
     ];
 }
 

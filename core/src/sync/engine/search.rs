@@ -6,6 +6,7 @@
 use super::Engine;
 use super::open::Broken;
 use crate::id::DocName;
+use crate::planted::{self, Bug};
 use crate::sync::conn::Phase;
 use crate::sync::message::{Blob, Message};
 use crate::sync::{CloseCode, ConnId, Effect, Role};
@@ -16,7 +17,8 @@ const OVERHEAD: usize = 300;
 impl Engine {
     /// Tells the driver of a fork with a peer that we dialed: our copy is the one that yields.
     pub(super) fn tell_forked(&mut self, id: ConnId, doc: DocName) {
-        if self.conns.get(&id).is_some_and(|conn| conn.role == Role::Dialer) {
+        let dialed = self.conns.get(&id).is_some_and(|conn| conn.role == Role::Dialer);
+        if dialed && !planted::is(Bug::ForkIsNotTold) {
             self.effects.push_back(Effect::Forked { conn: id, doc });
         }
     }
