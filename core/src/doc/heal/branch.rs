@@ -12,7 +12,6 @@ use crate::op::{
     Batch, BodyWriter, Change, ContainerDecl, Dep, ElementRef, Key, LogNames, MAX_CHANGE_BYTES, OpRun, ROOT,
 };
 use crate::ordered::sort_by_key;
-use crate::planted::{self, Bug};
 
 /// Where a log is cut, and the id that its rest gets.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +58,7 @@ impl Branches {
             if !moves || cuts[log].is_some() {
                 continue;
             }
-            let mut alias = replica.alias(seq, logs.bytes(change));
-            if planted::is(Bug::AliasStandsElsewhere) {
-                alias = ReplicaId::for_init(alias.as_bytes());
-            }
+            let alias = replica.alias(seq, logs.bytes(change));
             if aliases.find(alias).is_some() {
                 return Err(HealError::AliasTaken { alias });
             }
