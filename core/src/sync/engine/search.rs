@@ -28,6 +28,11 @@ impl Engine {
         let conn = self.conns.get_mut(&id).filter(|conn| conn.role == Role::Dialer && conn.phase == Phase::Ready);
         match conn {
             Some(conn) => {
+                // A search that begins anew does not wait for answers to the one before.
+                conn.searches.retain(|(other, _)| *other != doc);
+                if let Some((_, before)) = conn.searched.as_mut().filter(|(asked, _)| *asked == doc) {
+                    before.clear();
+                }
                 conn.searches.push_back((doc, question));
                 self.send_search(id);
             }
@@ -39,7 +44,7 @@ impl Engine {
         let Some(conn) = self.conn(id).filter(|conn| conn.searched.is_none()) else { return };
         let Some((name, question)) = conn.searches.pop_front() else { return };
         conn.push(&Message::Search { name: name.clone(), question: Blob(&question) });
-        conn.searched = Some((name, Vec::new()));
+        conn.searched = Some((name, question));
     }
 
     pub(super) fn on_search(&mut self, id: ConnId, doc: DocName, question: &[u8]) -> Result<(), Broken> {
@@ -96,9 +101,11 @@ impl Engine {
     pub(super) fn on_search_answer(&mut self, id: ConnId, doc: &DocName, answer: Option<&[u8]>) -> Result<(), Broken> {
         let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
         match conn.searched.take() {
-            Some((asked, _)) if asked == *doc => {
-                let answer = answer.map(<[u8]>::to_vec);
-                self.effects.push_back(Effect::SearchAnswered { conn: id, doc: asked, answer });
+            Some((asked, question)) if asked == *doc => {
+                if !question.is_empty() {
+                    let answer = answer.map(<[u8]>::to_vec);
+                    self.effects.push_back(Effect::SearchAnswered { conn: id, doc: asked, answer });
+                }
                 self.send_search(id);
                 Ok(())
             }
