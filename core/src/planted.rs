@@ -31,12 +31,13 @@ pub enum Bug {
     RemovalForgotten,
     UndoForgetsTheLastCharacter,
     NodeLeavesTheTrash,
+    ForkIsNotTold,
 }
 
 #[cfg(feature = "planted")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RegisterKeepsTheLastArrival,
         Self::SetRemovesTheUnseen,
         Self::CounterResetTakesTheUnseen,
@@ -61,6 +62,7 @@ impl Bug {
         Self::RemovalForgotten,
         Self::UndoForgetsTheLastCharacter,
         Self::NodeLeavesTheTrash,
+        Self::ForkIsNotTold,
     ];
 }
 

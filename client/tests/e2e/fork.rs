@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use selvedge::DocName;
+use selvedge::{DocName, ReplicaId};
 use selvedge_client::{Client, DocHandle, FileStore, StoreKind};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -72,6 +72,17 @@ fn a_back_up_that_was_put_back_goes_on_with_both_histories() {
     }
 }
 
+/// Copies a folder so that the file believes that it is the one which its id was given to, and returns that.
+fn copy_with_its_id(one: &Path, two: &Path) -> ReplicaId {
+    fs::create_dir_all(two).unwrap();
+    let log = files(one, "log").remove(0);
+    fs::copy(&log, two.join(log.file_name().unwrap())).unwrap();
+    let name = DocName::new("notes").unwrap();
+    let id = FileStore::open(one).unwrap().lease(&name, || panic!("the file has an id")).unwrap();
+    assert_eq!(FileStore::open(two).unwrap().lease(&name, || id).unwrap(), id);
+    id
+}
+
 async fn until(doc: &DocHandle, expected: &[String]) {
     let mut progress = doc.progress();
     let read = || async { sorted(&doc.read(selvedge::Doc::to_json).await.unwrap()) };
@@ -99,15 +110,7 @@ async fn two_devices_with_one_id_meet() {
     let (mut relay, folder) = (Relay::start(), tempfile::tempdir().unwrap());
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     push(&one, Some(&relay.url()), "before");
-    // A copy of the file that believes that it is the one which the id was given to.
-    fs::create_dir_all(&two).unwrap();
-    let log = files(&one, "log").remove(0);
-    fs::copy(&log, two.join(log.file_name().unwrap())).unwrap();
-    let name = DocName::new("notes").unwrap();
-    let unused = || panic!("the file has an id");
-    let id = FileStore::open(&one).unwrap().lease(&name, unused).unwrap();
-    assert_eq!(FileStore::open(&two).unwrap().lease(&name, || id).unwrap(), id);
-
+    let id = copy_with_its_id(&one, &two);
     relay.kill();
     let clients = [start(&relay, &one).await, start(&relay, &two).await];
     let mut docs = Vec::new();
@@ -145,4 +148,34 @@ async fn two_devices_with_one_id_meet() {
     for client in clients {
         timeout(Duration::from_secs(60), client.shutdown()).await.unwrap();
     }
+}
+
+/// Without any relay: whoever dials yields.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_with_one_id_dial_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    push(&one, None, "before");
+    let id = copy_with_its_id(&one, &two);
+    push(&one, None, "by the host");
+    push(&two, None, "by the guest");
+    let store = StoreKind::Folder(one);
+    let host = Client::builder().store(store).listen("127.0.0.1:0").listen_token("secret").start().await.unwrap();
+    let url = format!("ws://{}", host.listening().unwrap());
+    let guest = Client::builder().store(StoreKind::Folder(two)).relay(url).credential("secret").start().await.unwrap();
+    let docs = [host.open("notes").await.unwrap(), guest.open("notes").await.unwrap()];
+    let mut all: Vec<String> = ["before", "by the guest", "by the host"].map(str::to_owned).into();
+    for doc in &docs {
+        until(doc, &all).await;
+    }
+    assert_eq!((docs[0].replica() == id, docs[1].replica() == id), (true, false));
+    for (doc, value) in docs.iter().zip(["later by the host", "later still by the guest"]) {
+        all.push(value.to_owned());
+        doc.change(move |tx| tx.list("list").push(value)).await.unwrap();
+    }
+    for doc in &docs {
+        until(doc, &all).await;
+    }
+    host.shutdown().await;
+    guest.shutdown().await;
 }

@@ -89,8 +89,8 @@ pub(crate) struct Conn {
     pub(crate) questions: VecDeque<(String, Vec<u8>)>,
     /// Collections that the peer asked about, and was not told of a change since.
     pub(crate) watched: OrdSet<String>,
-    /// The document of the search that is not answered yet: ours, or the peer's if it dialed; its question, while the
-    /// document is being loaded for it.
+    /// The document of the search that is not answered yet: ours, or the peer's if it dialed. Its question, while the
+    /// document is being loaded for it, or the answer is waited for.
     pub(crate) searched: Option<(DocName, Vec<u8>)>,
     /// Searches of ours that come next.
     pub(crate) searches: VecDeque<(DocName, Vec<u8>)>,

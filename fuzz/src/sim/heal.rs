@@ -70,6 +70,7 @@ impl World {
                 return;
             }
         };
+        let shown = [&open.doc, &healed.doc].map(|doc| (doc.text("text").to_string(), doc.version().ops()));
         let batch = healed.doc.batch_since(&VersionVector::new());
         let version = healed.doc.version();
         let aliases = healed.aliases.iter().map(|(_, alias)| (*alias, version.end(*alias)));
@@ -81,6 +82,9 @@ impl World {
         let state = copy.state();
         process.copies.insert(doc.clone(), copy);
         self.tally.add(Fault::HealedFork, 1);
+        if shown[0] != shown[1] {
+            self.fail(format!("a branch shows something else under its alias: {doc} on device {node}: {shown:?}"));
+        }
         self.input(node, Input::Closed { doc: doc.clone() });
         self.input(node, Input::Opened { doc, state, presence_owner: Some(replica) });
         self.drain(node);

@@ -170,7 +170,11 @@ impl Engine {
         let (rights, user) = (conn.grant.rights(doc), conn.grant.user.clone());
         let Some(room) = self.rooms.get_mut(doc) else { return };
         let taken = room.subs.values().any(|sub| sub.owner.is_some() && sub.owner == request.owner && sub.user != user);
-        if taken || (request.owner.is_some() && request.owner == room.owner) {
+        if request.owner.is_some() && request.owner == room.owner {
+            // It writes with our id: before anything of it is looked at, there are two writers.
+            return self.fork(id, number, doc, None);
+        }
+        if taken {
             return self.refuse(id, number, RefuseCode::Forbidden, "this replica's presence belongs to somebody else");
         }
         if let Some(reason) = room.cannot_help(&request.has.version, rights) {
@@ -292,7 +296,7 @@ impl Engine {
     pub(super) fn fork(&mut self, id: ConnId, number: u32, doc: &DocName, at: Option<OpId>) {
         let what = match at {
             Some(OpId { replica, seq }) => format!("differ at operation {seq} of replica {replica} or before"),
-            None => "have the same version and different content".to_owned(),
+            None => "contradict each other".to_owned(),
         };
         let text = format!("the two copies {what}: a replica id was used twice");
         self.refuse(id, number, RefuseCode::Fork, &text);

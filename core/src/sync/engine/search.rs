@@ -6,6 +6,7 @@
 use super::Engine;
 use super::open::Broken;
 use crate::id::DocName;
+use crate::planted::{self, Bug};
 use crate::sync::conn::Phase;
 use crate::sync::message::{Blob, Message};
 use crate::sync::{CloseCode, ConnId, Effect, Role};
@@ -16,7 +17,8 @@ const OVERHEAD: usize = 300;
 impl Engine {
     /// Tells the driver of a fork with a peer that we dialed: our copy is the one that yields.
     pub(super) fn tell_forked(&mut self, id: ConnId, doc: DocName) {
-        if self.conns.get(&id).is_some_and(|conn| conn.role == Role::Dialer) {
+        let dialed = self.conns.get(&id).is_some_and(|conn| conn.role == Role::Dialer);
+        if dialed && !planted::is(Bug::ForkIsNotTold) {
             self.effects.push_back(Effect::Forked { conn: id, doc });
         }
     }
@@ -26,6 +28,11 @@ impl Engine {
         let conn = self.conns.get_mut(&id).filter(|conn| conn.role == Role::Dialer && conn.phase == Phase::Ready);
         match conn {
             Some(conn) => {
+                // A search that begins anew does not wait for answers to the one before.
+                conn.searches.retain(|(other, _)| *other != doc);
+                if let Some((_, before)) = conn.searched.as_mut().filter(|(asked, _)| *asked == doc) {
+                    before.clear();
+                }
                 conn.searches.push_back((doc, question));
                 self.send_search(id);
             }
@@ -37,7 +44,7 @@ impl Engine {
         let Some(conn) = self.conn(id).filter(|conn| conn.searched.is_none()) else { return };
         let Some((name, question)) = conn.searches.pop_front() else { return };
         conn.push(&Message::Search { name: name.clone(), question: Blob(&question) });
-        conn.searched = Some((name, Vec::new()));
+        conn.searched = Some((name, question));
     }
 
     pub(super) fn on_search(&mut self, id: ConnId, doc: DocName, question: &[u8]) -> Result<(), Broken> {
@@ -94,9 +101,11 @@ impl Engine {
     pub(super) fn on_search_answer(&mut self, id: ConnId, doc: &DocName, answer: Option<&[u8]>) -> Result<(), Broken> {
         let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
         match conn.searched.take() {
-            Some((asked, _)) if asked == *doc => {
-                let answer = answer.map(<[u8]>::to_vec);
-                self.effects.push_back(Effect::SearchAnswered { conn: id, doc: asked, answer });
+            Some((asked, question)) if asked == *doc => {
+                if !question.is_empty() {
+                    let answer = answer.map(<[u8]>::to_vec);
+                    self.effects.push_back(Effect::SearchAnswered { conn: id, doc: asked, answer });
+                }
                 self.send_search(id);
                 Ok(())
             }
