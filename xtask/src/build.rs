@@ -88,7 +88,7 @@ fn optimise(repo: &Repo, module: &Path) -> Result<()> {
     let smaller = module.with_extension("opt");
     let mut wasm_opt = proc::command(program);
     // The size levels leave fewer bytes that pack worse: 7 % more after compression.
-    wasm_opt.arg("-O1").args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
+    wasm_opt.args(["-O2", "--skip-pass=inlining-optimizing", "--skip-pass=inlining"]).args(WASM_FEATURES).arg(module).arg("-o").arg(&smaller);
     proc::visible_ok(&mut wasm_opt)?;
     fs::rename(&smaller, module).context("the optimised module cannot take its place")
 }

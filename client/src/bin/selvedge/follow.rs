@@ -11,7 +11,7 @@ use selvedge_client::{ClientError, DocHandle};
 use tokio::task::JoinSet;
 
 use crate::args::FollowArgs;
-use crate::session::{Failure, notice, problem, start};
+use crate::session::{Failure, interrupt, notice, problem, start};
 
 pub(crate) async fn run(args: FollowArgs) -> Result<(), Failure> {
     if args.place.relay.is_empty() {
@@ -20,6 +20,7 @@ pub(crate) async fn run(args: FollowArgs) -> Result<(), Failure> {
     let client = start(&args.place).await?;
     let mut following = client.follow(&args.prefix).await?;
     let what = if args.prefix.is_empty() { "every document" } else { args.prefix.as_str() };
+    let mut interrupt = interrupt().await;
     notice(&format!("following {what}; Ctrl-C ends"));
     let mut arriving = JoinSet::new();
     let mut left = args.count.unwrap_or(u64::MAX);
@@ -41,7 +42,7 @@ pub(crate) async fn run(args: FollowArgs) -> Result<(), Failure> {
                 out.flush()?;
                 left -= 1;
             }
-            ended = tokio::signal::ctrl_c() => {
+            ended = &mut interrupt => {
                 ended?;
                 break;
             }

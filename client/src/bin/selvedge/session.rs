@@ -2,8 +2,9 @@
 //!
 //! Always holds: a command that may wait for ever says on standard error what it waits for.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::time::Duration;
 
 use selvedge_client::trace::TraceError;
@@ -133,6 +134,17 @@ pub(crate) fn problem(client: &Client, relay: &str, missing: &str) -> String {
         Connection::Offline { problem, .. } => format!("cannot reach {relay}: {problem}"),
         Connection::Connecting => format!("cannot reach {relay}: no answer yet"),
         _ => format!("{relay} {missing}"),
+    }
+}
+
+/// Ctrl-C, heard from the moment that this returns: the system's own future begins to listen when it is first polled,
+/// and misses what comes while nobody polls it.
+pub(crate) async fn interrupt() -> Pin<Box<dyn Future<Output = io::Result<()>>>> {
+    let mut pressed = Box::pin(tokio::signal::ctrl_c());
+    tokio::select! {
+        biased;
+        ended = &mut pressed => Box::pin(ready(ended)),
+        () = ready(()) => pressed,
     }
 }
 

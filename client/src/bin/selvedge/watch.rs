@@ -5,12 +5,13 @@ use std::io::Write;
 use selvedge_client::PatchEvent;
 
 use crate::args::WatchArgs;
-use crate::session::{Failure, Session, notice};
+use crate::session::{Failure, Session, interrupt, notice};
 
 pub(crate) async fn run(args: WatchArgs) -> Result<(), Failure> {
     let session = Session::open(&args.common, false, None).await?;
     session.caught_up().await?;
     let mut patches = session.doc.subscribe_patches().await?;
+    let mut interrupt = interrupt().await;
     notice(&format!("watching {}; Ctrl-C ends", session.doc.name()));
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut progress = session.doc.progress();
@@ -21,7 +22,7 @@ pub(crate) async fn run(args: WatchArgs) -> Result<(), Failure> {
                 let error = failed.ok().and_then(|progress| progress.error.clone());
                 return Err(error.unwrap_or(selvedge_client::ClientError::Closed).into());
             }
-            ended = tokio::signal::ctrl_c() => {
+            ended = &mut interrupt => {
                 ended?;
                 break;
             }
