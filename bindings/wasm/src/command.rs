@@ -50,7 +50,7 @@ pub enum Edit {
     /// Marks a part of a text, or without a value takes a mark away: offset, length, key, value, rule at the ends.
     TextMark(usize, usize, String, Option<Value>, Expand),
     /// Edits a text as a Delta says, with the rules of the keys in it.
-    TextDelta(Vec<DeltaOp>, BTreeMap<String, Expand>),
+    TextDelta(Vec<DeltaOp>, Vec<(String, Expand)>),
     /// Adds to a counter.
     CounterAdd(i64),
     /// Adds to a set.
@@ -112,7 +112,8 @@ fn apply_one(tx: &mut Transaction<'_>, command: &Command) -> Result<(), EditErro
             }
         }
         Edit::TextDelta(delta, rules) => {
-            tx.text_at(at)?.apply_delta(delta, &|key| rules.get(key).copied().unwrap_or_default())
+            let rule = |key: &str| rules.iter().find(|(known, _)| known == key).map(|(_, rule)| *rule);
+            tx.text_at(at)?.apply_delta(delta, &|key| rule(key).unwrap_or_default())
         }
         Edit::CounterAdd(by) => tx.counter_at(at)?.add(*by),
         Edit::SetAdd(value) => tx.set_at(at)?.add(value.clone()),

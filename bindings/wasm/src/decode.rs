@@ -53,13 +53,17 @@ fn command(item: &JsValue) -> Result<Command, JsValue> {
 /// and keys, values and rules of its attributes.
 fn delta(list: &JsValue) -> Result<Edit, JsValue> {
     let list: &Array = list.dyn_ref().ok_or_else(|| misuse("a Delta is an array"))?;
-    let (mut ops, mut rules) = (Vec::new(), BTreeMap::new());
+    let (mut ops, mut rules) = (Vec::new(), Vec::<(String, Expand)>::new());
     for item in list.iter() {
         let item: &Array = item.dyn_ref().ok_or_else(|| misuse("an operation is an array"))?;
         let mut attributes = Vec::new();
         for i in (1..item.length()).step_by(3) {
             let key = string(&item.get(i))?;
-            rules.insert(key.clone(), expand(&item.get(i + 2))?);
+            let rule = expand(&item.get(i + 2))?;
+            match rules.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known = rule,
+                None => rules.push((key.clone(), rule)),
+            }
             attributes.push((key, Some(value(&item.get(i + 1))?).filter(|value| *value != Value::Null)));
         }
         let what = item.get(0);
@@ -100,12 +104,13 @@ pub(crate) fn plain(item: &JsValue, depth: u32) -> Result<Plain, JsValue> {
     if !item.is_object() || item.is_instance_of::<Uint8Array>() {
         return Ok(Plain::Value(value(item)?));
     }
-    let entries = Object::entries(item.unchecked_ref());
-    let pair = |entry: JsValue| {
+    // One by one: collecting would sort them first, with a sort of its own for this type.
+    let mut map = BTreeMap::new();
+    for entry in Object::entries(item.unchecked_ref()).iter() {
         let entry: &Array = entry.unchecked_ref();
-        Ok((string(&entry.get(0))?, plain(&entry.get(1), depth + 1)?))
-    };
-    Ok(Plain::Map(entries.iter().map(pair).collect::<Result<_, JsValue>>()?))
+        map.insert(string(&entry.get(0))?, plain(&entry.get(1), depth + 1)?);
+    }
+    Ok(Plain::Map(map))
 }
 
 fn plain_list(item: &JsValue, depth: u32) -> Result<Vec<Plain>, JsValue> {

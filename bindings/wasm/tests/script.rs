@@ -131,7 +131,7 @@ fn delta(json: &Json) -> Edit {
             Some(len) => DeltaOp::Retain { len: len as usize, attributes },
         });
     }
-    Edit::TextDelta(ops, rules)
+    Edit::TextDelta(ops, rules.into_iter().collect())
 }
 
 /// Runs the script: the bytes of every change as it is handed over, and the files in the end.

@@ -118,7 +118,7 @@ impl<K: Ord, V> OrdMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let chunk = lower_bound(self.chunks.len(), |chunk| match self.chunks[chunk].last() {
+        let chunk = lower_bound(self.chunks.len(), &|chunk| match self.chunks[chunk].last() {
             Some((last, _)) => last.borrow().cmp(key),
             None => Ordering::Less,
         });
@@ -128,7 +128,7 @@ impl<K: Ord, V> OrdMap<K, V> {
             let chunk = chunk.saturating_sub(1);
             return Err(Position { chunk, at: self.chunks.get(chunk).map_or(0, Vec::len) });
         };
-        match lower_bound(entries.len(), |at| entries[at].0.borrow().cmp(key)) {
+        match lower_bound(entries.len(), &|at| entries[at].0.borrow().cmp(key)) {
             Ok(at) => Ok(Position { chunk, at }),
             Err(at) => Err(Position { chunk, at }),
         }
@@ -206,7 +206,10 @@ impl<K: Ord, V> OrdMap<K, V> {
 }
 
 /// Where among `len` ascending items the one is that compares as equal, or where it would be inserted.
-fn lower_bound(len: usize, compare: impl Fn(usize) -> Ordering) -> Result<usize, usize> {
+/// `dyn` because the browser package pays for every copy of it; natively it is inlined, and nothing is dynamic.
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn lower_bound(len: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
     let (mut from, mut to) = (0, len);
     while from < to {
         let middle = (from + to) / 2;

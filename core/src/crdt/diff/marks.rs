@@ -8,7 +8,7 @@ use crate::crdt::marks::Stretch;
 use crate::crdt::text::marked_event;
 use crate::crdt::{Event, TextState};
 use crate::op::Value;
-use crate::ordered::OrdMap;
+use crate::ordered::{OrdMap, sort_by_key};
 
 /// Characters that are in both texts: their place in the old one and in the new one.
 pub(super) struct Kept {
@@ -63,7 +63,7 @@ pub(super) fn changed(a: &TextState, b: &TextState, kept: &[Kept]) -> Vec<Event>
 /// Where the values differ, and what the new ones are.
 fn differences<'a>(before: &Values<'a>, now: &Values<'a>) -> Vec<(u32, u32, Option<&'a Value>)> {
     let mut cuts: Vec<u32> = before.iter().chain(now).flat_map(|(start, end, _)| [*start, *end]).collect();
-    cuts.sort_unstable();
+    sort_by_key(&mut cuts, |cut| *cut);
     cuts.dedup();
     let mut found: Vec<(u32, u32, Option<&Value>)> = Vec::new();
     for cut in cuts.windows(2) {

@@ -6,6 +6,7 @@ use super::TextRef;
 use crate::crdt::{Metric, Rope, TextState};
 use crate::doc::{DeltaOp, EditError};
 use crate::op::Value;
+use crate::ordered::sort_by_key;
 
 /// A stretch of a text whose characters have the same marks.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,8 @@ impl TextRef<'_> {
         let begins = stretches.iter().map(|stretch| (stretch.start, true, stretch.key, stretch.value));
         let ends = stretches.iter().map(|stretch| (stretch.end, false, stretch.key, stretch.value));
         let mut turns: Vec<_> = begins.chain(ends).collect();
-        turns.sort_by_key(|(at, begins, ..)| (*at, *begins));
+        // Of one key at one place, in one direction, there is one turn at most.
+        sort_by_key(&mut turns, |(at, begins, key, _)| (*at, *begins, *key));
         let (mut spans, mut start, mut marks) = (Vec::new(), 0, Vec::<(String, Value)>::new());
         let mut close = |end: u32, start: &mut u32, marks: &Vec<(String, Value)>| {
             if end > *start {

@@ -3,10 +3,9 @@
 //! Always holds: within one turn of the driver what is urgent is asked for, and sent, before what is not; documents of
 //! one priority go in the order of their names. Not here: how much may wait for a slow connection (the driver).
 
-use std::cmp::Reverse;
-
 use super::Engine;
 use crate::id::DocName;
+use crate::ordered::ranking;
 use crate::sync::conn::Channel;
 use crate::sync::message::Message;
 use crate::sync::room::Room;
@@ -38,8 +37,9 @@ impl Engine {
     }
 
     /// Documents, given in the order of their names, with the urgent ones first.
-    pub(super) fn by_priority(&self, mut docs: Vec<DocName>) -> Vec<DocName> {
-        docs.sort_by_key(|doc| Reverse(self.rooms.get(doc).map_or(0, Room::urgency)));
-        docs
+    pub(super) fn by_priority(&self, docs: Vec<DocName>) -> Vec<DocName> {
+        let urgency = |doc: &DocName| self.rooms.get(doc).map_or(0, Room::urgency);
+        let calm: Vec<u64> = docs.iter().map(|doc| u64::MAX - u64::from(urgency(doc))).collect();
+        ranking(&calm).into_iter().map(|at| docs[at as usize].clone()).collect()
     }
 }
