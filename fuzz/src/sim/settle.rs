@@ -64,6 +64,7 @@ impl World {
                 (lane.slow, lane.damage) = ((0, 0), None);
             }
         }
+        self.deliver_what_was_held_up();
         for node in 0..self.nodes.len() {
             let device = &mut self.nodes[node];
             device.disk.set_health(Health::Works);
@@ -84,6 +85,19 @@ impl World {
             }
             self.after(1, Due::Start { node });
             self.drain(node);
+        }
+    }
+
+    /// What waits for the end of a partition arrives now.
+    fn deliver_what_was_held_up(&mut self) {
+        let mut due = Vec::new();
+        for (number, link) in &self.links {
+            for (end, lane) in link.lanes.iter().enumerate() {
+                due.extend(lane.queue.iter().map(|(at_ms, _)| (*at_ms, *number, end)));
+            }
+        }
+        for (at_ms, link, end) in due {
+            self.plan(at_ms.max(self.now_ms), Due::Arrive { link, end });
         }
     }
 
