@@ -127,7 +127,8 @@ impl Log {
     }
 
     /// Reads the next of the appended changes against the head; its bytes are stored from `start` on.
-    #[inline(always)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn read_next(&mut self, change: &[u8], start: usize) -> Result<ChangeHeader, DecodeError> {
         let header = self.head.read(change)?;
         self.starts.push((header.first_seq as u32, (start - len_u64(change.len() as u64)) as u32));

@@ -110,7 +110,9 @@ impl LogHead {
     ///
     /// # Errors
     /// If the header is malformed or does not fit the log; the head stays where it was.
-    #[inline(always)]
+    // Inlined it is faster, where bytes of code do not count.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn read(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let known = self.names.len();
         let header = self.read_fields(change).inspect_err(|_| self.names.truncate(known))?;
@@ -118,7 +120,7 @@ impl LogHead {
         Ok(header)
     }
 
-    #[inline(always)]
+    #[inline]
     fn read_fields(&mut self, change: &[u8]) -> Result<ChangeHeader, DecodeError> {
         let mut reader = Reader::new(change);
         if change.len() > MAX_CHANGE_BYTES {

@@ -342,8 +342,10 @@ fn decode_messages(mut rest: &[u8]) -> Result<Vec<Message<'_>>, String> {
 }
 
 fn decode_one<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8], index: usize) -> Result<(T, &'a [u8]), String> {
-    let (message, rest) =
-        postcard::take_from_bytes::<T>(bytes).map_err(|error| format!("message {index} of the frame: {error}"))?;
+    let (message, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|error| match error {
+        postcard::Error::DeserializeUnexpectedEnd => format!("message {index} of the frame is cut off"),
+        _ => format!("message {index} of the frame is malformed"),
+    })?;
     let used = &bytes[..bytes.len() - rest.len()];
     // Postcard reads integers that are longer than need be; ours have one encoding.
     if encode_into(&message, Vec::with_capacity(used.len())) != used {
@@ -353,7 +355,10 @@ fn decode_one<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8], index: usize)
 }
 
 fn encode_into<T: Serialize>(message: &T, out: Vec<u8>) -> Vec<u8> {
-    postcard::to_extend(message, out).expect("our messages have only types that postcard writes, and a Vec grows")
+    match postcard::to_extend(message, out) {
+        Ok(out) => out,
+        Err(_) => unreachable!("our messages have only types that postcard writes, and a Vec grows"),
+    }
 }
 
 /// A whole frame that holds a greeting.
