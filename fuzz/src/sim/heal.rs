@@ -77,7 +77,12 @@ impl World {
         let batch = healed.doc.batch_since(&VersionVector::new());
         let version = healed.doc.version();
         let aliases = healed.aliases.iter().map(|(_, alias)| (*alias, version.end(*alias)));
-        self.facts.healed.entry(doc.clone()).or_default().merge(&aliases.collect());
+        let facts = self.facts.healed.entry(doc.clone()).or_default();
+        // What was healed before may have moved once more, when the fork turned out to begin earlier.
+        let moved =
+            |replica| healed.aliases.iter().find(|(first, _)| first.replica == replica).map(|(first, _)| first.seq);
+        *facts = facts.iter().map(|(replica, end)| (replica, end.min(moved(replica).unwrap_or(end)))).collect();
+        facts.merge(&aliases.collect());
         self.facts.twice.extend(healed.aliases.iter().map(|(_, alias)| *alias));
         device.disk.replace(&doc, &batch, replica);
         device.forked.remove(&doc);
